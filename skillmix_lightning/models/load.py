@@ -1,0 +1,81 @@
+"""Tokenizers and causal language models by name: `embedded:…`, a local folder, or a hub name."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from skillmix_lightning.errors import InputError
+from skillmix_lightning.models.embedded import NAME as EMBEDDED
+from skillmix_lightning.models.embedded import embedded_model
+
+
+def resolve_model(name: str) -> str:
+    """What transformers can load for a model name.
+
+    Raises:
+        InputError: an unknown embedded model, a folder that is missing or is no model's.
+    """
+    if name.startswith("embedded:"):
+        if name != EMBEDDED:
+            raise InputError(f'no embedded model is called "{name}"; there is {EMBEDDED}')
+        return str(embedded_model())
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").exists():
+            raise InputError(f"{name}: the folder holds no config.json, so it is no Hugging Face model folder")
+        return str(folder)
+    if name.count("/") > 1 or name.startswith((".", "/", "~")) or "\\" in name:
+        raise InputError(f"{name}: no such folder; give a model folder, a hub name, or {EMBEDDED}")
+    return name
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model.
+
+    Raises:
+        InputError: it cannot be loaded.
+    """
+    resolved = resolve_model(name)
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(resolved)
+    except Exception as error:  # of a broken folder: whatever transformers' parsers happen to raise
+        raise _cannot_load(name, "tokenizer", error) from error
+    return tokenizer
+
+
+def load_causal_lm(
+    name: str, dtype: torch.dtype = torch.float32, attn_implementation: str | None = None
+) -> PreTrainedModel:
+    """The model, on the CPU, in evaluation mode.
+
+    Args:
+        name: as in `resolve_model`.
+        dtype: of the weights; training keeps them in fp32 and computes in bf16 where the hardware can.
+        attn_implementation: "sdpa", "eager", "flash_attention_2", …; None lets transformers choose.
+
+    Raises:
+        InputError: it cannot be loaded, or its files lack some of its weights.
+    """
+    resolved = resolve_model(name)
+    options: dict[str, Any] = {"dtype": dtype, "output_loading_info": True}
+    if attn_implementation is not None:
+        options["attn_implementation"] = attn_implementation
+    try:
+        loading: Any = AutoModelForCausalLM.from_pretrained(resolved, **options)
+    except Exception as error:
+        raise _cannot_load(name, "model", error) from error
+    model: PreTrainedModel
+    model, found = loading
+    if missing := sorted(found["missing_keys"]):  # transformers would leave these random and only warn
+        raise InputError(
+            f"{name}: {len(missing)} of the model's weights are not in its files, the first is {missing[0]}; "
+            "give a complete model folder"
+        )
+    return model
+
+
+def _cannot_load(name: str, what: str, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())
+    return InputError(f"{name}: the {what} cannot be loaded ({reason[:300]}); give a model folder or a hub name")

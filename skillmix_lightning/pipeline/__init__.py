@@ -1,0 +1,1 @@
+"""Evaluation and synthesis, which are one pipeline: combinations → student → grader → records → scores."""

@@ -1,0 +1,5 @@
+"""The model half of `fit`: loss, optimizer, and the LightningModule around any causal language model."""
+
+from skillmix_lightning.training.module import SkillMixModule
+
+__all__ = ["SkillMixModule"]

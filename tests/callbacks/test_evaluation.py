@@ -1,0 +1,155 @@
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+from examples import dataset_rows, write_dataset
+from fits import small_evaluation, tiny_fit
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny import save_tiny_model
+
+from skillmix_lightning.callbacks.determinism import undisturbed
+from skillmix_lightning.errors import InputError
+from skillmix_lightning.runs import Run
+
+SUPPORT = Path(__file__).parents[1] / "support"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(save_tiny_model(tmp_path_factory.mktemp("model")))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return str(write_dataset(tmp_path_factory.mktemp("data") / "d.jsonl", dataset_rows(12)))
+
+
+@pytest.fixture(scope="module")
+def evaluated(model, dataset, tmp_path_factory):
+    """A fit with evaluations at steps 0, 3 and 6: (its folder, module, callback)."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    evaluation = small_evaluation()
+    module, _ = tiny_fit(model, dataset, folder, evaluation)
+    return folder, module, evaluation
+
+
+def events(folder):
+    accumulator = EventAccumulator(str(folder))
+    accumulator.Reload()
+    return accumulator
+
+
+def run_at(folder, step):
+    return Run(folder / "skillmix" / f"step={step:06d}")
+
+
+def test_each_evaluation_is_a_standard_run(evaluated):
+    folder, _, evaluation = evaluated
+    assert sorted(p.name for p in (folder / "skillmix").iterdir()) == ["step=000000", "step=000003", "step=000006"]
+    for step in (0, 3, 6):
+        run = run_at(folder, step)
+        assert len(run.compositions()) == len(run.grades()) == 2 * 2 * 2
+        assert run.manifest()["step"] == step
+        assert run.manifest()["catalogue_id"] == evaluation.plan.load_catalogue().id
+        cells = [(row["split"], row["k"]) for row in json.loads(run.scores_file.read_text())["scores"]]
+        assert cells == [("train", 1), ("train", 2), ("held_out", 1), ("held_out", 2)]
+
+
+def test_every_evaluation_has_the_same_combinations(evaluated):
+    folder, _, evaluation = evaluated
+    ids = [{c.combination.id for c in run_at(folder, step).compositions()} for step in (0, 3, 6)]
+    assert ids[0] == ids[1] == ids[2] == {combination.id for combination in evaluation.plan.draw()}
+
+
+def test_tensorboard_has_each_metric_at_the_step_that_wrote_the_texts(evaluated):
+    folder, _, evaluation = evaluated
+    board = events(folder)
+    for split in ("train", "held_out"):
+        for k in (1, 2):
+            for metric in ("full_marks", "all_skills", "skill_fraction"):
+                logged = {e.step: e.value for e in board.Scalars(f"skillmix/{split}/k{k}/{metric}")}
+                scores = {
+                    step: getattr(row, metric)
+                    for step, rows in evaluation.history.items()
+                    for row in rows
+                    if (row.split, row.k) == (split, k)
+                }
+                assert logged == pytest.approx(scores)
+            texts = board.Tensors(f"skillmix/{split}/k{k}/texts/text_summary")
+            assert [text.step for text in texts] == [0, 3, 6]
+
+
+def test_the_training_curves_have_their_tags(evaluated):
+    folder, _, _ = evaluated
+    for tag in ("train/loss", "train/lr", "train/grad_norm", "train/tokens_per_second"):
+        assert [event.step for event in events(folder).Scalars(tag)] == list(range(6)), tag
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_training_is_bit_identical_with_and_without_evaluation(evaluated, model, dataset, tmp_path, temperature):
+    with_evaluation, _ = tiny_fit(model, dataset, tmp_path, small_evaluation(every_n_steps=1, temperature=temperature))
+    without, _ = tiny_fit(model, dataset, tmp_path / "without", None)
+    for name, parameter in without.state_dict().items():
+        assert torch.equal(parameter, with_evaluation.state_dict()[name]), name
+        assert torch.equal(parameter, evaluated[1].state_dict()[name]), name
+
+
+def test_random_states_and_train_modes_are_put_back_even_after_an_exception():
+    model = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Dropout())
+    model[1].eval()
+    pl.seed_everything(0)
+    expected = (random.random(), np.random.rand(), torch.rand(1).item())
+    pl.seed_everything(0)
+
+    def disturb():
+        with undisturbed(model):
+            assert not model.training
+            raise RuntimeError(random.random(), np.random.rand(), torch.rand(3))
+
+    with pytest.raises(RuntimeError):
+        disturb()
+    assert (model.training, model[0].training, model[1].training) == (True, True, False)
+    assert (random.random(), np.random.rand(), torch.rand(1).item()) == expected
+
+
+def test_two_ranks_write_the_same_texts_and_scores_as_one(evaluated, model, dataset, tmp_path):
+    command = [sys.executable, str(SUPPORT / "fits.py"), model, dataset, str(tmp_path), "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    folder, _, _ = evaluated
+    for step in (0, 3, 6):
+        one, two = run_at(folder, step), run_at(tmp_path, step)
+        assert {(c.combination, c.text) for c in two.compositions()} == {
+            (c.combination, c.text) for c in one.compositions()
+        }
+        assert two.scores_file.read_text() == one.scores_file.read_text()
+    for tag in ("skillmix/train/k1/skill_fraction", "train/loss"):
+        values = [[event.value for event in events(f).Scalars(tag)] for f in (folder, tmp_path)]
+        assert values[1] == pytest.approx(values[0], rel=1e-5), tag
+
+
+def test_a_resumed_fit_does_not_evaluate_its_start_again_and_compares_with_it(model, dataset, tmp_path):
+    first = small_evaluation(at_end=False)
+    _, trainer = tiny_fit(model, dataset, tmp_path / "a", first, max_steps=4)
+    trainer.save_checkpoint(tmp_path / "stopped.ckpt")
+    second = small_evaluation()
+    tiny_fit(model, dataset, tmp_path / "b", second, ckpt_path=str(tmp_path / "stopped.ckpt"))
+    assert sorted(second.history) == [0, 3, 6]
+    assert second.history[0] == first.history[0]
+    assert not run_at(tmp_path / "b", 0).folder.exists()
+
+
+def test_a_plan_that_cannot_be_carried_out_is_refused_at_once():
+    with pytest.raises(InputError, match=r"k=9: the catalogue's train split has \d+ skills, so k can be 1 to 8"):
+        small_evaluation(ks=[9])
+
+
+def test_settings_out_of_range_are_refused():
+    with pytest.raises(InputError, match=r"combinations is 0.*generations is -1"):
+        small_evaluation(combinations=0, generations=-1)

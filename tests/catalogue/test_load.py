@@ -1,0 +1,125 @@
+from pathlib import Path
+
+import pytest
+
+from skillmix_lightning.catalogue import load_catalogue
+from skillmix_lightning.errors import InputError
+
+SKILLS = """
+skills:
+  - {name: metaphor, category: literary, definition: One thing is called another., example: Time is a thief.}
+  - {name: deduction, category: logic, definition: A claim follows from premises., example: "All men die, so I die."}
+"""
+TOPICS = """
+topics:
+  - {name: Sewing, split: train}
+  - {name: Knots, split: held_out}
+"""
+INCOMPATIBLE = """
+incompatible:
+  - {skills: [metaphor, deduction], reason: They cannot meet.}
+"""
+
+
+def folder_with(folder: Path, **files: str) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / f"{name}.yaml").write_text(content, encoding="utf-8")
+    return str(folder)
+
+
+def error_of(path: str) -> str:
+    with pytest.raises(InputError) as refused:
+        load_catalogue(path)
+    message = str(refused.value)
+    assert "\n" not in message
+    return message
+
+
+def test_the_files_of_a_folder_are_merged(tmp_path: Path) -> None:
+    catalogue = load_catalogue(folder_with(tmp_path, a=SKILLS, b=TOPICS, c=INCOMPATIBLE))
+    assert [(skill.name, skill.split) for skill in catalogue.skills] == [
+        ("metaphor", "train"),
+        ("deduction", "held_out"),
+    ]
+    assert [topic.name for topic in catalogue.split_topics("held_out")] == ["Knots"]
+    assert catalogue.incompatible_pairs == {frozenset({"metaphor", "deduction"})}
+
+
+def test_one_file_is_a_catalogue_too(tmp_path: Path) -> None:
+    folder_with(tmp_path, whole=SKILLS + TOPICS)
+    assert len(load_catalogue(str(tmp_path / "whole.yaml")).skills) == 2
+
+
+def test_the_id_follows_the_content_and_not_the_order_of_files(tmp_path: Path) -> None:
+    one = load_catalogue(folder_with(tmp_path / "one", a=SKILLS, b=TOPICS))
+    turned = load_catalogue(folder_with(tmp_path / "turned", a=TOPICS, b=SKILLS))
+    pairs = load_catalogue(folder_with(tmp_path / "pairs", a=SKILLS, b=TOPICS, c=INCOMPATIBLE))
+    other = load_catalogue(folder_with(tmp_path / "other", a=SKILLS.replace("a thief", "money"), b=TOPICS))
+    assert one.id == turned.id
+    assert len({one.id, pairs.id, other.id}) == 3
+    assert len(one.id) == 16
+
+
+def test_every_problem_of_every_file_is_listed_at_once(tmp_path: Path) -> None:
+    bad_row = "  - {name: simile, category: poetry, definition: short, exmple: A text like this one.}\n"
+    message = error_of(
+        folder_with(
+            tmp_path,
+            a=SKILLS + bad_row + "  - just a word\n",
+            b="topics: [unclosed",
+            c="topic: []",
+            d="skills: {metaphor: 1}",
+            e="- a list",
+            f="incompatible: [{skills: [metaphor, metafor], reason: They cannot meet.}]",
+            g=SKILLS,
+        )
+    )
+    opening, _, listed = message.partition(": ")
+    assert opening == str(tmp_path)
+    for problem in (
+        "a.yaml, skill 3 \"simile\": category: Input should be 'literary', 'rhetorical', ",
+        'a.yaml, skill 3 "simile": definition: String should have at least 10 characters',
+        'a.yaml, skill 3 "simile": example: Field required',
+        'a.yaml, skill 3 "simile": exmple: Extra inputs are not permitted',
+        "a.yaml, skill 4: Input should be a valid dictionary",
+        "b.yaml cannot be read as YAML (",
+        'c.yaml has the unknown key "topic"; known: skills, topics, incompatible',
+        'd.yaml, "skills" is not a list',
+        "e.yaml holds no mapping; give it the keys skills, topics, incompatible",
+        'incompatible pair: no skill is called "metafor"',
+        'the skill "metaphor" stands twice',
+        'the skill "deduction" stands twice',
+        'the definition "One thing is called another." stands twice',
+        "no topic is in the train split",
+        "no topic is in the held_out split",
+    ):
+        assert problem in listed
+
+
+def test_a_split_without_skills_is_a_problem(tmp_path: Path) -> None:
+    path = folder_with(tmp_path, a=SKILLS.replace("literary", "pragmatics"), b=TOPICS)
+    assert error_of(path) == f"{path}: no skill is in the train split"
+
+
+def test_a_missing_or_empty_place_is_one_line(tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    assert error_of(nowhere) == f"--catalogue {nowhere}: no such file or folder; built in: verifiable"
+    assert error_of(str(tmp_path)) == f"--catalogue {tmp_path}: the folder holds no .yaml file"
+
+
+def test_a_file_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "bytes.yaml").write_bytes(b"skills: \xff\xfe")
+    assert "bytes.yaml cannot be read as YAML (" in error_of(str(tmp_path))
+
+
+def test_an_unknown_name_gets_the_nearest_one(tmp_path: Path) -> None:
+    catalogue = load_catalogue(folder_with(tmp_path, a=SKILLS, b=TOPICS))
+    with pytest.raises(InputError) as refused:
+        catalogue.skill("metafor")
+    assert str(refused.value) == 'no skill is called "metafor" in the catalogue; did you mean "metaphor"?'
+    with pytest.raises(InputError) as refused:
+        catalogue.topic("Quantum chromodynamics")
+    assert str(refused.value) == (
+        'no topic is called "Quantum chromodynamics" in the catalogue; the catalogue has 2 topics'
+    )

@@ -1,0 +1,66 @@
+import io
+
+from records import composition, grade
+from rich.console import Console
+from rich.table import Table
+
+from skillmix_lightning.report.progress import progress_bar
+from skillmix_lightning.report.terminal import change_table, score_table
+from skillmix_lightning.scoring import Score, score
+
+
+def scores_with(*earned: str) -> list[Score]:
+    texts = [composition(f"c{n}", split="held_out") for n in range(len(earned))]
+    grades = [grade(text, points) for text, points in zip(texts, earned, strict=True) if points]
+    return score(texts, grades)
+
+
+def lines(table: Table) -> list[str]:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(table)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("  ") if cell.strip()]
+
+
+def test_a_score_table_shows_means_intervals_and_how_many_were_scored() -> None:
+    shown = lines(score_table(scores_with("11 111", "10 111", ""), "SKILL-MIX at step 40"))
+    assert shown[0].strip() == "SKILL-MIX at step 40, mean (95% interval)"
+    assert " ".join(shown[2].split()) == "split k full marks all skills skill fraction scored"
+    assert " ".join(shown[4].split()) == "held_out 2 0.50 (0.01–0.99) 0.50 (0.01–0.99) 0.75 (0.50–1.00) 2/3"
+
+
+def test_what_was_not_scored_is_called_so_and_is_no_zero() -> None:
+    (row,) = (line for line in lines(score_table(scores_with("", ""), "t")) if "held_out" in line)
+    assert cells(row)[-4:] == ["unscored", "unscored", "unscored", "0/2"]
+
+
+def test_a_change_table_sets_the_first_evaluation_beside_the_last() -> None:
+    history = {80: scores_with("11 111"), 0: scores_with("00 111"), 40: scores_with("00 000")}
+    shown = lines(change_table(history))
+    assert " ".join(shown[2].split()) == "split k metric step 0 step 80"
+    assert " ".join(shown[4].split()) == "held_out 2 full marks 0.00 (0.00–0.97) 1.00 (0.03–1.00)"
+
+
+def test_a_cell_that_the_first_evaluation_did_not_have_is_a_dash() -> None:
+    (row,) = (line for line in lines(change_table({0: [], 9: scores_with("11 111")})) if "full marks" in line)
+    assert " ".join(row.split()) == "held_out 2 full marks - 1.00 (0.03–1.00)"
+
+
+def test_tables_fit_in_80_columns_without_cutting_a_figure() -> None:
+    scores = scores_with("11 111", "10 111")
+    for table in (score_table(scores, "SKILL-MIX at step 123456"), change_table({0: scores, 123456: scores})):
+        shown = lines(table)
+        assert max(map(len, shown)) <= 80
+        assert "…" not in "".join(shown)
+        assert sum("held_out" in line for line in shown) == (1 if "scored" in shown[2] else 3)
+
+
+def test_a_progress_bar_advances_and_leaves_nothing_behind() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    with progress_bar(console, "grading", 3) as advance:
+        advance(1)
+        advance(2)
+    assert console.file.getvalue().strip() == ""

@@ -1,0 +1,86 @@
+import pytest
+from chat_server import KEY, refuses, says
+
+from skillmix_lightning.catalogue import Combination
+from skillmix_lightning.errors import InputError
+from skillmix_lightning.students.base import Request
+from skillmix_lightning.students.endpoint import EndpointStudent
+
+
+def request(index: int = 0, turns: tuple[str, ...] = ("Write.", "Improve it.")) -> Request:
+    combination = Combination(f"{index:016x}", "train", ("anaphora", "simile"), "sewing")
+    return Request(combination, generation=1, turns=turns)
+
+
+def student_of(server, **settings) -> EndpointStudent:
+    return EndpointStudent("gpt-x", server.base_url, "TEST_KEY", **settings)
+
+
+def test_a_two_turn_request_is_one_conversation(server):
+    server.script = [says("Answer: First.\nExplanation: x"), says("Answer: Second.\nExplanation: y")]
+    student = student_of(server, temperature=0.2, max_new_tokens=50)
+    [composition] = student.write([request()])
+
+    assert len(server.calls) == 2
+    asked, asked_again = server.calls
+    assert asked == {
+        "model": "gpt-x",
+        "messages": [{"role": "user", "content": "Write."}],
+        "temperature": 0.2,
+        "max_tokens": 50,
+    }
+    assert asked_again["messages"] == [
+        {"role": "user", "content": "Write."},
+        {"role": "assistant", "content": "Answer: First.\nExplanation: x"},
+        {"role": "user", "content": "Improve it."},
+    ]
+    assert composition.text == "Second."
+    assert [turn["role"] for turn in composition.turns] == ["user", "assistant", "user", "assistant"]
+    assert composition.turns[-1]["content"] == "Answer: Second.\nExplanation: y"
+    assert composition.combination == request().combination
+    assert composition.generation == 1
+    assert composition.finish_reason == "stop"
+    assert composition.student == student.name == "gpt-x"
+    assert composition.usage == {"prompt_tokens": 20, "completion_tokens": 6, "model": "m-0613"}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [("stop", "stop"), ("length", "length"), ("content_filter", "error"), ("tool_calls", "error")]
+)
+def test_a_cut_or_filtered_answer_is_told_from_a_finished_one(server, theirs, ours):
+    server.default = says("It", theirs)
+    [composition] = student_of(server).write([request(turns=("Write.",))])
+    assert composition.finish_reason == ours
+
+
+def test_every_request_is_answered_within_the_limit(server):
+    server.delay_s = 0.01
+    wanted = [request(index) for index in range(12)]
+    compositions = list(student_of(server, concurrency=3).write(wanted))
+    ids = sorted(composition.combination.id for composition in compositions)
+    assert ids == [one.combination.id for one in wanted]
+    assert len(server.calls) == 24
+    assert server.most_at_once == 3
+
+
+def test_a_rate_limit_is_waited_out(server):
+    server.script = [refuses(429, "slow down", Retry_After="0")]
+    [composition] = student_of(server).write([request(turns=("Write.",))])
+    assert composition.text == "It is."
+    assert len(server.calls) == 2
+
+
+def test_a_refused_key_fails_after_one_call_with_what_to_set(server):
+    server.default = refuses(401, f"Incorrect key {KEY}")
+    with pytest.raises(InputError) as caught:
+        list(student_of(server, concurrency=1).write([request(index) for index in range(5)]))
+    assert str(caught.value) == (
+        f"the server at {server.base_url} answers 401: set the key in the variable named by api_key_env (TEST_KEY) "
+        "(it says: Incorrect key ***)"
+    )
+    assert len(server.calls) == 1
+
+
+def test_a_setting_that_cannot_work_is_said_before_anything_is_written():
+    with pytest.raises(InputError, match="is no http:// or https:// address"):
+        EndpointStudent("m", base_url="127.0.0.1:8000/v1")
