@@ -8,13 +8,16 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 EMBEDDED := $(or $(SKILLMIX_CHECKPOINTS),checkpoints)/embedded/smollm2-135m-instruct
 
+# glibc gives freed activations back to the system and fetches them again every step; kept, a CPU trains about 9% faster.
+KEEP_MEMORY := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
+
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(INSTALLED) $(EMBEDDED) ## .venv with every dependency, and the embedded model; nothing to do when up to date
 
 fit: venv ## fine-tune the embedded model and score it before and after; more options: make fit ARGS="--seed 1"
-	$(BIN)/python -m skillmix_lightning fit --config configs/verifiable/smollm2_135m.yaml $(ARGS)
+	$(KEEP_MEMORY) $(BIN)/python -m skillmix_lightning fit --config configs/verifiable/smollm2_135m.yaml $(ARGS)
 
 test: venv ## the tests; some of them: make test ARGS="tests/graders -k anaphora"
 	$(BIN)/python -m pytest $(ARGS)

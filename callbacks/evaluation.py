@@ -8,7 +8,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from skillmix_lightning.callbacks.determinism import undisturbed
 from skillmix_lightning.catalogue import Split
@@ -23,6 +22,7 @@ from skillmix_lightning.scoring import METRICS, CombinationScore, Score, score, 
 from skillmix_lightning.scoring.torchmetric import SkillMixMetric
 from skillmix_lightning.students.base import Composition, Request
 from skillmix_lightning.students.transformers import TransformersStudent
+from skillmix_lightning.training import SkillMixModule
 
 _T = TypeVar("_T")
 
@@ -132,8 +132,10 @@ class SkillMixEvaluation(Callback):
         """One evaluation of the model as it stands; every rank writes and grades its share.
 
         Returns:
-            The scores of each split and k, the same on every rank.
+            The scores of each split and k, the same on every rank; none if the plan has no splits.
         """
+        if not self.requests:
+            return []
         step = trainer.global_step
         folder = self._folder(trainer, step)  # every rank must ask: the trainer broadcasts it
         mine = self._share(trainer.global_rank, trainer.world_size)
@@ -146,7 +148,13 @@ class SkillMixEvaluation(Callback):
         compositions, grades = gathered(compositions), gathered(grades)
         self.history[step] = score(compositions, grades)
         if trainer.is_global_zero:
-            self._record(folder, step, compositions, grades)
+            manifest = {
+                **self.plan.manifest(),
+                "step": step,
+                "student": pl_module.model_name,
+                "grader": self.grader.name,
+            }
+            self._record(Run.start(folder, manifest), compositions, grades)
             self._log_texts(trainer, step, compositions)
             self._console.print(score_table(self.history[step], label))
         return self.history[step]
@@ -160,19 +168,25 @@ class SkillMixEvaluation(Callback):
         self.history = {step: [Score(**row) for row in rows] for step, rows in state_dict["history"].items()}
 
     def _student(self, pl_module: LightningModule) -> TransformersStudent:
+        assert isinstance(pl_module, SkillMixModule), "the evaluation needs the module's model, tokenizer and name"
         model, tokenizer = pl_module.model, pl_module.tokenizer
-        assert isinstance(model, PreTrainedModel), "the module holds a transformers model"
-        assert isinstance(tokenizer, PreTrainedTokenizerBase), "the module holds its tokenizer"
+        assert model is not None, "configure_model has loaded it"
+        assert tokenizer is not None, "configure_model has loaded it"
         return TransformersStudent(
-            model, tokenizer, self.temperature, self.max_new_tokens, self.batch_size, seed=self.plan.seed
+            model,
+            tokenizer,
+            self.temperature,
+            self.max_new_tokens,
+            self.batch_size,
+            seed=self.plan.seed,
+            name=pl_module.model_name,
         )
 
     def _folder(self, trainer: Trainer, step: int) -> Path:
         return Path(trainer.log_dir or trainer.default_root_dir) / "skillmix" / f"step={step:06d}"
 
-    def _record(self, folder: Path, step: int, compositions: Sequence[Composition], grades: Sequence[Grade]) -> None:
-        """Writes the run; a fit resumed from before this step finds it there, and adds nothing twice."""
-        run = Run.start(folder, {**self.plan.manifest(), "step": step, "grader": self.grader.name})
+    def _record(self, run: Run, compositions: Sequence[Composition], grades: Sequence[Grade]) -> None:
+        """Fills the run; a fit resumed from before this step finds it there, and adds nothing twice."""
         written = {(c.combination.id, c.generation) for c in run.compositions()}
         run.add_compositions([c for c in compositions if (c.combination.id, c.generation) not in written])
         run.add_grades([g for g in grades if (g.combination_id, g.generation) not in written])

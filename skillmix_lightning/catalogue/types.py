@@ -45,6 +45,7 @@ class Skill(_Strict):
         name: unique within its catalogue.
         category: one of the paper's eight; it decides the split.
         definition: one sentence that a strict grader, human, model or program, can apply.
+        form: the definition as a pattern of a few words ("if P, Q; P; so Q"), for prompts that must be short; optional.
         example: a text that illustrates the skill and does not name it.
         repeats: how many extra copies of a run of words the skill itself explains (a modus ponens says its premises
             twice); the checker grader's sense criterion forgives that many.
@@ -53,6 +54,7 @@ class Skill(_Strict):
     name: Name
     category: Category
     definition: Sentence
+    form: str = ""
     example: Sentence
     repeats: Annotated[int, Field(ge=0)] = 0
 

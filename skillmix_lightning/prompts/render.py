@@ -4,8 +4,8 @@ A prompt set is a folder with `generation.yaml` (key `turns`: what the user says
 
     {topic}            the topic's name
     {skills}           the skills' names, separated by commas
+    {skills_and_forms} the same, each with its form in brackets, where it has one
     {skills_defined}   a line per skill: name, definition, example
-    {show}             "shows this skill" or "show these skills", by k and the sentence limit
     {sentence_limit}   "one sentence", "two sentences", …
 """
 
@@ -24,7 +24,7 @@ from skillmix_lightning.errors import InputError, raise_all
 HERE = Path(__file__).parent
 BUILT_IN = ("brief-v1", "paper-v1")
 _FIELD = re.compile(r"\{(\w+)\}")
-_FIELDS = frozenset({"topic", "skills", "skills_defined", "show", "sentence_limit"})
+_FIELDS = frozenset({"topic", "skills", "skills_and_forms", "skills_defined", "sentence_limit"})
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class PromptSet:
         fields = {
             "topic": combination.topic,
             "skills": ", ".join(skill.name for skill in skills),
+            "skills_and_forms": ", ".join(skill.name + (f" ({skill.form})" if skill.form else "") for skill in skills),
             "skills_defined": "\n".join(f"- {s.name}: {s.definition} Example: {s.example}" for s in skills),
-            "show": ("shows" if limit == 1 else "show") + (" this skill" if len(skills) == 1 else " these skills"),
             "sentence_limit": _count(limit, "sentence"),
         }
         # One pass: text that was filled in is never searched for fields again.

@@ -28,6 +28,7 @@ class TransformersStudent:
         max_new_tokens: per turn.
         batch_size: texts at a time.
         seed: of the sampling.
+        name: what records call the student; by default the model's name.
 
     Raises:
         InputError: the model cannot be loaded, or its tokenizer has no chat template.
@@ -41,11 +42,12 @@ class TransformersStudent:
         max_new_tokens: int = 512,
         batch_size: int = 16,
         seed: int = 0,
+        name: str | None = None,
     ) -> None:
         if tokenizer is None:
             assert isinstance(model, str), "a model object needs its tokenizer"
             tokenizer = load_tokenizer(model)
-        self.name = model if isinstance(model, str) else str(model.config._name_or_path or type(model).__name__)
+        self.name = name or (model if isinstance(model, str) else type(model).__name__)
         self.model = load_causal_lm(model) if isinstance(model, str) else model
         self.tokenizer = tokenizer
         if not tokenizer.chat_template:

@@ -9,15 +9,15 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
-from torch.optim.lr_scheduler import LinearLR, LRScheduler
+from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from skillmix_lightning.data.batching import IGNORE, MicroBatch, StepBatch
 from skillmix_lightning.errors import raise_all
 from skillmix_lightning.models import load_causal_lm, load_tokenizer
-from skillmix_lightning.training.freeze import train_last_blocks
 from skillmix_lightning.training.loss import has_plain_head, token_mean_loss
+from skillmix_lightning.training.schedule import Schedule, make_schedule
 
 
 class SkillMixModule(LightningModule):
@@ -29,15 +29,14 @@ class SkillMixModule(LightningModule):
 
     Args:
         model: `embedded:smollm2-135m-instruct`, a model folder, or a hub name.
-        learning_rate: after the warm-up it is constant; the paper's is 2e-5 (arXiv 2409.19808, section 3.2).
+        learning_rate: after the warm-up; the paper's is 2e-5 (arXiv 2409.19808, section 3.2).
         warmup_steps: over which it rises linearly; the paper's is 64.
+        schedule: what follows the warm-up; "constant", as in the paper, or "linear" or "cosine" to zero at `max_steps`.
         optimizer: "adam", as in the paper, or "adamw".
         betas: unknown for the paper; torch's default.
         weight_decay: unknown for the paper.
         gradient_clip: largest gradient norm; None leaves gradients as they are. Unknown for the paper.
         attn_implementation: as transformers names it; None lets it choose.
-        trained_blocks: train only the last so many transformer blocks, which costs less time and memory; None trains
-            the whole model, as the paper does.
 
     Raises:
         InputError: a setting is out of range.
@@ -48,12 +47,12 @@ class SkillMixModule(LightningModule):
         model: str = "embedded:smollm2-135m-instruct",
         learning_rate: float = 2e-5,
         warmup_steps: int = 64,
+        schedule: Schedule = "constant",
         optimizer: Literal["adam", "adamw"] = "adam",
         betas: tuple[float, float] = (0.9, 0.999),
         weight_decay: float = 0.0,
         gradient_clip: float | None = None,
         attn_implementation: str | None = None,
-        trained_blocks: int | None = None,
     ) -> None:
         super().__init__()
         problems = []
@@ -69,12 +68,12 @@ class SkillMixModule(LightningModule):
         self.model_name = model
         self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
+        self.schedule = schedule
         self.optimizer_name = optimizer
         self.betas = betas
         self.weight_decay = weight_decay
         self.gradient_clip = gradient_clip
         self.attn_implementation = attn_implementation
-        self.trained_blocks = trained_blocks
         self.model: PreTrainedModel | None = None
         self.tokenizer: PreTrainedTokenizerBase | None = None
         self.val_loss = MeanMetric()
@@ -90,22 +89,19 @@ class SkillMixModule(LightningModule):
             self.model = load_causal_lm(self.model_name, torch.float32, self.attn_implementation)
             self.model.train()
             self.plain_head = has_plain_head(self.model)
-            if self.trained_blocks is not None:
-                train_last_blocks(self.model, self.trained_blocks)
-            total = sum(parameter.numel() for parameter in self.model.parameters())
-            trained = sum(parameter.numel() for parameter in self._trained())
-            rank_zero_info(f"{self.model_name}: {total:,} parameters, {trained:,} of them trained")
+            parameters = sum(parameter.numel() for parameter in self.model.parameters())
+            rank_zero_info(f"{self.model_name}: {type(self.model).__name__}, {parameters:,} parameters")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Adam(W) with a linear warm-up, then a constant rate; step 1 of n warm-up steps runs at 1/n of the rate."""
+        """Adam(W) and the schedule of its rate."""
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.optimizer_name]
         optimizer: torch.optim.Optimizer = kind(
-            self._trained(), lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay, fused=True
+            self.parameters(), lr=self.learning_rate, betas=self.betas, weight_decay=self.weight_decay, fused=True
         )
-        if self.warmup_steps <= 1:
+        schedule = make_schedule(optimizer, self.schedule, self.warmup_steps, self.trainer.max_steps)
+        if schedule is None:
             return optimizer
-        warmup = LinearLR(optimizer, start_factor=1 / self.warmup_steps, total_iters=self.warmup_steps - 1)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": warmup, "interval": "step"}}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def training_step(self, batch: StepBatch, batch_idx: int) -> None:
         """One optimizer step of exactly `global_batch_size` examples."""
@@ -118,7 +114,7 @@ class SkillMixModule(LightningModule):
             # Data-parallel strategies average gradients over ranks; the loss is a sum over them.
             self.manual_backward(part * self.trainer.world_size)
             loss += part.detach()
-        grad_norm = torch.nn.utils.clip_grad_norm_(self._trained(), self.gradient_clip or float("inf"))
+        grad_norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.gradient_clip or float("inf"))
         rate = optimizer.param_groups[0]["lr"]
         optimizer.step()
         optimizer.zero_grad()
@@ -147,6 +143,3 @@ class SkillMixModule(LightningModule):
             return token_mean_loss(hidden, labels, self.model.get_output_embeddings(), step_targets)
         logits = self.model(input_ids=ids, use_cache=False).logits
         return token_mean_loss(logits, labels, torch.nn.Identity(), step_targets)
-
-    def _trained(self) -> list[torch.nn.Parameter]:
-        return [parameter for parameter in self.parameters() if parameter.requires_grad]

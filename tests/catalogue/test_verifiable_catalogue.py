@@ -37,6 +37,12 @@ def test_there_are_enough_topics_and_all_have_words() -> None:
     assert [topic.name for topic in CATALOGUE.topics if topic.words is None] == []
 
 
+@each_skill
+def test_each_skill_has_a_form_of_a_few_words_that_does_not_name_it(skill: Skill) -> None:
+    assert 1 <= len(skill.form.split()) <= 20
+    assert not names_skill(parse(skill.form), skill.name)
+
+
 def test_skills_and_checkers_are_the_same_set() -> None:
     assert set(CHECKERS) == {skill.name for skill in CATALOGUE.skills}
 

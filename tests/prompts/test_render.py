@@ -25,34 +25,36 @@ def rendered(folder: Path, turn: str, *skills: str, catalogue=SMALL, topic: str 
 
 
 def test_every_field_is_filled_in(tmp_path: Path) -> None:
-    turn = "{topic}|{skills}|{skills_defined}|{show}|{sentence_limit}"
+    turn = "{topic}|{skills}|{skills_defined}|{sentence_limit}"
     assert rendered(tmp_path, turn, "simile", "metaphor", "litotes") == (
         "Sewing|simile, metaphor, litotes|"
         "- simile: A text shows simile. Example: An example of simile.\n"
         "- metaphor: A text shows metaphor. Example: An example of metaphor.\n"
         "- litotes: A text shows litotes. Example: An example of litotes.|"
-        "show these skills|two sentences"
+        "two sentences"
     )
 
 
 @pytest.mark.parametrize(
-    ("k", "words"),
-    [
-        (1, "one sentence that shows this skill"),
-        (2, "one sentence that shows these skills"),
-        (3, "two sentences that show these skills"),
-        (4, "three sentences that show these skills"),
-    ],
+    ("k", "words"), [(1, "one sentence"), (2, "one sentence"), (3, "two sentences"), (4, "three sentences")]
 )
-def test_the_wording_agrees_in_number(tmp_path: Path, k: int, words: str) -> None:
-    skills = ["metaphor", "simile", "anaphora", "litotes"][:k]
-    assert rendered(tmp_path, "{sentence_limit} that {show}", *skills) == words
+def test_the_limit_is_in_words_and_agrees_in_number(tmp_path: Path, k: int, words: str) -> None:
+    assert rendered(tmp_path, "{sentence_limit}", *["metaphor", "simile", "anaphora", "litotes"][:k]) == words
 
 
 def test_what_is_filled_in_is_not_searched_for_fields(tmp_path: Path) -> None:
     catalogue = small_catalogue(training=["{topic}", "simile"], training_topics=["{skills}"])
     text = rendered(tmp_path, "{skills} in {topic}", "{topic}", "simile", catalogue=catalogue, topic="{skills}")
     assert text == "{topic}, simile in {skills}"
+
+
+def test_a_skill_is_followed_by_its_form_where_it_has_one(tmp_path: Path) -> None:
+    catalogue = load_catalogue("verifiable")
+    turn = "Show {skills_and_forms}."
+    assert rendered(tmp_path, turn, "simile", "litotes", catalogue=catalogue) == (
+        "Show simile (as ... as a ...), litotes (not unkind)."
+    )
+    assert rendered(tmp_path / "small", turn, "simile", "litotes") == "Show simile, litotes."
 
 
 def test_braces_that_are_no_field_stay(tmp_path: Path) -> None:
@@ -62,7 +64,7 @@ def test_braces_that_are_no_field_stay(tmp_path: Path) -> None:
 def test_unknown_fields_are_all_listed(tmp_path: Path) -> None:
     with pytest.raises(InputError) as refused:
         prompts_of(tmp_path, "turns: ['{topics} {skills}', '{skill}']")
-    known = "known: sentence_limit, show, skills, skills_defined, topic"
+    known = "known: sentence_limit, skills, skills_and_forms, skills_defined, topic"
     assert str(refused.value) == (
         f"{tmp_path / 'generation.yaml'}: unknown field {{skill}}; {known}; unknown field {{topics}}; {known}"
     )

@@ -130,19 +130,6 @@ def test_adamw_decays_weights_and_adam_by_default_does_not(model, dataset, tmp_p
     assert norm[1] < norm[0]
 
 
-def test_only_the_last_blocks_learn_on_request(model, dataset, tmp_path):
-    _, module, _ = fit(model, dataset, tmp_path, trained_blocks=1)
-    before = AutoModelForCausalLM.from_pretrained(model).state_dict()
-    changed = {name for name, value in module.model.state_dict().items() if not torch.equal(value, before[name])}
-    assert {name.split("layers.")[-1].split(".")[0] for name in changed if "layers" in name} == {"1"}
-    assert {name for name in changed if "layers" not in name} == {"model.norm.weight"}
-
-
-def test_more_trained_blocks_than_there_are_is_one_clear_line(model, dataset, tmp_path):
-    with pytest.raises(InputError, match="the model has 2 blocks"):
-        fit(model, dataset, tmp_path, trained_blocks=3)
-
-
 def test_weights_gradients_and_optimizer_are_fp32(model, dataset, tmp_path):
     _, module, _ = fit(model, dataset, tmp_path)
     assert {p.dtype for p in module.parameters()} == {torch.float32}
