@@ -39,7 +39,7 @@ def embedded_model() -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder.parent}: cannot be made ({error.strerror}); set SKILLMIX_CHECKPOINTS") from None
-    with FileLock(folder.with_suffix(".lock")):
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
         if not (folder / "config.json").exists():
             _convert(gguf, folder)
     return folder

@@ -47,7 +47,7 @@ def embedded_dataset(name: str, prompts: str = "brief-v1", seed: int = 0) -> tup
     data_file, yield_file = folder / "data.jsonl", folder / "yield.json"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
+        with FileLock(folder.with_name(f"{folder.name}.lock")):
             if not yield_file.exists():
                 shutil.rmtree(folder, ignore_errors=True)
                 run = Run.start(
