@@ -120,7 +120,8 @@ def test_the_type_checker_follows_the_import_of_callbacks(repository, tmp_path):
     )
     # With the options and in the folder of `make types`: then its cache serves, and torch need not be read again.
     said = run(sys.executable, "-m", "mypy", tmp_path / "right.py", tmp_path / "wrong.py", cwd=repository).stdout
-    errors = [line for line in said.splitlines() if ": error: " in line and str(tmp_path) in line]
+    # Only what the line ends with: the cache of an earlier run answers with that run's temporary folder.
+    errors = [line for line in said.splitlines() if ": error: " in line]
     assert len(errors) == 1, said
     assert "wrong.py" in errors[0]
     assert "no_such_attribute" in errors[0]
