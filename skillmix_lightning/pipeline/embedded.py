@@ -27,7 +27,7 @@ ATTEMPTS = {"d1": {1: 500}, "d12": {1: 500, 2: 1000}, "d123": {1: 500, 2: 1000, 
 
 
 def embedded_dataset(name: str, prompts: str = "brief-v1", seed: int = 0) -> tuple[Path, list[Yield]]:
-    """The file of an embedded data set, and its yield per k; makes it if it is not there (a quarter of a minute).
+    """The file of an embedded data set, and its yield per k; makes it if it is not there.
 
     Args:
         name: `embedded:verifiable-d1`, `-d12` or `-d123`.
