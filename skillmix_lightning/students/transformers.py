@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from skillmix_lightning.errors import InputError
-from skillmix_lightning.models import load_causal_lm, load_tokenizer
+from skillmix_lightning.models import fastest_precision, load_causal_lm, load_tokenizer, opening
 from skillmix_lightning.prompts import extract_answer
 from skillmix_lightning.students.base import Composition, FinishReason, Message, Request
 
@@ -28,6 +28,7 @@ class TransformersStudent:
         max_new_tokens: per turn.
         batch_size: texts at a time.
         seed: of the sampling.
+        autocast: compute in bf16 where the hardware does; off within a fit, whose own precision holds.
         name: what records call the student; by default the model's name.
 
     Raises:
@@ -42,6 +43,7 @@ class TransformersStudent:
         max_new_tokens: int = 512,
         batch_size: int = 16,
         seed: int = 0,
+        autocast: bool = True,
         name: str | None = None,
     ) -> None:
         if tokenizer is None:
@@ -56,6 +58,7 @@ class TransformersStudent:
         self.max_new_tokens = max_new_tokens
         self.batch_size = batch_size
         self.seed = seed
+        self.autocast = autocast
 
     def write(self, requests: Sequence[Request]) -> Iterator[Composition]:
         """Answers every turn of every request; yields batch by batch, shortest prompts first."""
@@ -114,9 +117,9 @@ class TransformersStudent:
             if self.temperature > 0
             else {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
         )
-        # Training weights are fp32; where the GPU computes in bf16, so does generation.
-        autocast = torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
-        with torch.no_grad(), autocast:
+        in_bf16 = self.autocast and fastest_precision(device.type) == "bf16-mixed"
+        # Opened once for all steps: autocast keeps the weights it has cast as long as it is open.
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16) if in_bf16 else nullcontext():
             out = cast(Any, model).generate(  # its annotation is a tensor
                 input_ids=input_ids.to(device),
                 attention_mask=mask.to(device),
@@ -132,7 +135,11 @@ class TransformersStudent:
     def _prompt(self, conversation: Sequence[Message]) -> str:
         """The conversation as the model reads it, up to where its answer begins."""
         messages = [{"role": str(turn["role"]), "content": turn["content"]} for turn in conversation]
-        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        return str(
+            self.tokenizer.apply_chat_template(
+                [*opening(self.tokenizer), *messages], tokenize=False, add_generation_prompt=True
+            )
+        )
 
     def _stop_ids(self) -> list[int]:
         """The tokens that end a turn: the tokenizer's, and those of the model's generation config."""
