@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from skillmix_lightning.errors import InputError
 
@@ -26,8 +26,20 @@ Category = Literal[
 #: The paper trains on these categories and holds the others out (arXiv 2409.19808, section 3.1).
 TRAINING_CATEGORIES: frozenset[str] = frozenset({"literary", "rhetorical"})
 
+
+_SHORTEST_SENTENCE = 10
+
+
+def _sentence(text: str) -> str:
+    """The text as it is: blanks at its ends belong to a wording that a catalogue may have to reproduce exactly."""
+    length = len(text.strip())
+    if length < _SHORTEST_SENTENCE:
+        raise ValueError("is empty" if length == 0 else f'is too short ("{text.strip()}")')
+    return text
+
+
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
-Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=10)]
+Sentence = Annotated[str, AfterValidator(_sentence)]
 Words = tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=2)], ...]
 
 
@@ -49,6 +61,8 @@ class Skill(_Strict):
         example: a text that illustrates the skill and does not name it.
         repeats: how many extra copies of a run of words the skill itself explains (a modus ponens says its premises
             twice); the checker grader's sense criterion forgives that many.
+        common: everyday text is full of the skill, so a model may have met most of its combinations; draws of the
+            "uncommon" variant leave it out (the paper: 17 of 101, each in at least 5% of RedPajama documents).
     """
 
     name: Name
@@ -57,6 +71,7 @@ class Skill(_Strict):
     form: str = ""
     example: Sentence
     repeats: Annotated[int, Field(ge=0)] = 0
+    common: bool = False
 
     @property
     def split(self) -> Literal["train", "held_out"]:

@@ -1,3 +1,4 @@
+import dataclasses
 from collections import Counter
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import small_catalogue
 
-from skillmix_lightning.catalogue import combination_of, draw_combinations, incompatible_in, sentence_limit
+from skillmix_lightning.catalogue import Catalogue, combination_of, draw_combinations, incompatible_in, sentence_limit
 from skillmix_lightning.errors import InputError
 
 SMALL = small_catalogue()
@@ -18,12 +19,12 @@ def sets_of(drawn):
 
 def test_a_seed_gives_these_combinations_on_every_machine() -> None:
     drawn = draw_combinations(SMALL, "train", 2, 4, seed=7)
-    assert SMALL.id == "5270528ad741dd3f"
+    assert SMALL.id == "650303763daf0de5"
     assert [(c.id, c.skills, c.topic) for c in drawn] == [
-        ("b31e5a2ac7c36bf8", ("metaphor", "anaphora"), "Knots"),
-        ("8f9f42f43aaab076", ("anaphora", "simile"), "Sewing"),
-        ("eb17e1b38e90e3ed", ("litotes", "simile"), "Dueling"),
-        ("1c02cf544079d0e9", ("litotes", "simile"), "Sewing"),
+        ("62690b1065ed2d46", ("metaphor", "anaphora"), "Knots"),
+        ("cab5ef8a6cab745c", ("anaphora", "simile"), "Sewing"),
+        ("b10eaf93b0c3b336", ("litotes", "simile"), "Dueling"),
+        ("3b217c90f3407700", ("litotes", "simile"), "Sewing"),
     ]
 
 
@@ -123,3 +124,45 @@ def test_an_id_depends_on_the_skills_and_not_on_their_order_but_on_topic_index_a
 
 def test_a_text_may_have_one_sentence_fewer_than_skills_and_at_least_one() -> None:
     assert [sentence_limit(k) for k in range(1, 9)] == [1, 1, 2, 3, 4, 5, 6, 7]
+
+
+def marked(*common: str) -> Catalogue:
+    skills = tuple(skill.model_copy(update={"common": skill.name in common}) for skill in NINE.skills)
+    return dataclasses.replace(NINE, skills=skills)
+
+
+def test_the_uncommon_variant_leaves_common_skills_out() -> None:
+    catalogue = marked("skill a", "skill b")
+    drawn = draw_combinations(catalogue, "train", 2, 63, common_skills=False)  # 21 pairs of 7 skills, 3 topics
+    assert {name for c in drawn for name in c.skills} == {f"skill {letter}" for letter in "cdefghi"}
+    assert len({name for c in draw_combinations(catalogue, "train", 2, 63) for name in c.skills}) == 9
+    with pytest.raises(InputError) as refused:
+        draw_combinations(catalogue, "train", 8, 1, common_skills=False)
+    assert str(refused.value) == "k=8: the catalogue's train split has 7 uncommon skills, so k can be 1 to 7"
+
+
+@given(seed=st.integers(), k=st.integers(1, 4), count=st.integers(1, 20), data=st.data())
+def test_an_exclusion_passes_over_what_it_excludes_and_keeps_the_rest(
+    seed: int, k: int, count: int, data: st.DataObject
+) -> None:
+    whole = draw_combinations(NINE, "train", k, 24, seed)
+    exclude = data.draw(st.sets(st.sampled_from(sets_of(whole)), max_size=24 - count))
+    drawn = draw_combinations(NINE, "train", k, count, seed, exclude=exclude)
+    assert drawn == [c for c in whole if (frozenset(c.skills), c.topic) not in exclude][:count]
+
+
+def test_an_exclusion_can_leave_one_combination_of_many() -> None:
+    everything = sets_of(draw_combinations(NINE, "train", 4, 378))
+    (left,) = draw_combinations(NINE, "train", 4, 1, exclude=everything[:200] + everything[201:])
+    assert (frozenset(left.skills), left.topic) == everything[200]
+
+
+def test_an_exclusion_that_leaves_too_few_says_so() -> None:
+    elsewhere = [(frozenset({"modus ponens", "simile"}), "Knots"), (frozenset({"simile"}), "Knots")]
+    exclude = [*sets_of(draw_combinations(SMALL, "train", 2, 15)), *elsewhere]
+    assert len(draw_combinations(SMALL, "train", 2, 3, exclude=exclude)) == 3
+    with pytest.raises(InputError) as refused:
+        draw_combinations(SMALL, "train", 2, 4, exclude=exclude)
+    assert str(refused.value) == (
+        "4 combinations of k=2 asked for; the train split has only 3 that are not among the 15 excluded (trained on)"
+    )
