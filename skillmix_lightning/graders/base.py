@@ -19,10 +19,13 @@ class Grade:
         grading: the grading round, from 0.
         grader: the grader's name.
         status: "ok", or the reason why the composition is unscored in this round.
-        points: criterion id ("skill:<name>", "topic", "sense", "length") to 0 or 1; empty unless status is "ok".
+        points: criterion id ("skill:<name>", "topic", "sense", "length") to a point from 0 to 1; empty unless status
+            is "ok".
         raw: the grader's reply, or, for a program, its reasons.
         usage: tokens.
         cost_usd: dollars.
+        reason: why there are no points; empty if there are.
+        opinion: what the grader itself said about what code decides: the criterion "length", and its "total".
     """
 
     combination_id: str
@@ -30,10 +33,12 @@ class Grade:
     grading: int
     grader: str
     status: Status
-    points: dict[str, int]
+    points: dict[str, float]
     raw: str = ""
     usage: dict[str, Any] = field(default_factory=dict)
     cost_usd: float = 0.0
+    reason: str = ""
+    opinion: dict[str, float] = field(default_factory=dict)
 
 
 class Grader(Protocol):

@@ -24,6 +24,12 @@ from skillmix_lightning.graders.text import parse
         ("A folk-physics puzzle.", "folk physics (common knowledge physics)"),
         ("A second order belief it is.", "second-order belief"),
         ("A self-serving bias.", "self serving bias"),
+        ("Two epanalepses and three asyndeta.", "epanalepsis"),
+        ("Two epanalepses and three asyndeta.", "asyndeton"),
+        ("Tu quoques are cheap.", "tu quoque"),
+        ("They build straw men.", "straw man"),
+        ("A conflicting belief.", "conflicting beliefs"),
+        ("An accident, no more.", "accident (fallacy"),
     ],
 )
 def test_a_name_is_found_in_any_inflection(raw, skill):
@@ -43,6 +49,8 @@ def test_a_name_is_found_in_any_inflection(raw, skill):
         ("The common knowledge of bees.", "folk physics (common knowledge physics)"),
         ("", "metaphor"),
         ("The hive is old.", "(hive)"),
+        ("A model pond.", "modus ponens"),
+        ("They are ironically old.", "irony"),
     ],
 )
 def test_other_words_do_not_name_it(raw, skill):

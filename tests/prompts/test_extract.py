@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillmix_lightning.prompts import extract_answer
+from skillmix_lightning.prompts import extract_answer, extract_answer_reference
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,15 @@ from skillmix_lightning.prompts import extract_answer
         ("Answer: A text.\nExplanation: one.\nExplanation: two.", "A text."),
         ("Here it is.\n\nAnswer:\n\nTwo lines\nof text.\n\nExplanation of skills", "Two lines\nof text."),
         ("The answer: everybody sews.", "The answer: everybody sews."),
+        ("**Answer:** A text.\n\n**Explanation:** good.", "A text."),
+        ("**Answer**: A text.\n\n## Explanation", "A text."),
+        ("**Answer: A text.**\n\nExplanation: good.", "A text."),
+        ("Answer: **A text.**\nExplanation: good.", "A text."),
+        ("**Answer:** **It** is *so*.\n**Explanation**", "**It** is *so*."),
+        ('Answer: "A text."\nExplanation: good.', '"A text."'),
+        ("Answer: A text.\n\nExplan", "A text."),
+        ("Answer: A text.\n\n**Ex", "A text."),
+        ("Answer: A text by\nExodus", "A text by\nExodus"),
         ("Answer:", ""),
         ("", ""),
     ],
@@ -29,8 +38,23 @@ def test_the_text_stands_after_the_last_answer_and_before_the_first_explanation_
 
 @given(
     before=st.text(),
-    text=st.text().filter(lambda text: "Answer:" not in text and "Explanation" not in text),
+    text=st.text(st.characters(blacklist_characters="*_#")).filter(
+        lambda t: "Answer:" not in t and "Explanation" not in t
+    ),
     after=st.text().filter(lambda text: "Answer:" not in text),
 )
 def test_a_marked_text_comes_out_whatever_stands_around_it(before: str, text: str, after: str) -> None:
     assert extract_answer(f"{before}\nAnswer: {text}\nExplanation: {after}") == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ("Answer: A draft.\nExplanation: bad.\nAnswer: A text.\nExplanation: good.", "A text."),
+        ("**Answer:** A text.\n**Explanation:** good.", "** A text.\n**"),
+        ("Answer: A text.\n\nExplan", "A text.\n\nExplan"),
+        ("**Answer**: A text.", "**Answer**: A text."),
+    ],
+)
+def test_the_reference_extraction_goes_by_the_bare_marks(reply: str, text: str) -> None:
+    assert extract_answer_reference(reply) == text

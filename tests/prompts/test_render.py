@@ -7,7 +7,7 @@ from records import small_catalogue
 from skillmix_lightning.catalogue import combination_of, draw_combinations, load_catalogue
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.prompts import load_prompts
-from skillmix_lightning.prompts.render import BUILT_IN
+from skillmix_lightning.prompts.load import BUILT_IN
 
 SMALL = small_catalogue()
 
@@ -89,7 +89,7 @@ def test_a_missing_folder_is_one_line_with_what_there_is(tmp_path: Path) -> None
         load_prompts(str(tmp_path / "mine"))
     assert str(refused.value) == (
         f"--prompts {tmp_path / 'mine'}: no file {tmp_path / 'mine' / 'generation.yaml'}; "
-        "give a folder with one, or brief-v1, paper-v1"
+        "give a folder with one, or brief-v1, hardened-v1, paper-v1"
     )
 
 
@@ -100,7 +100,7 @@ def test_a_set_is_known_by_its_folder_and_its_bytes(tmp_path: Path) -> None:
     assert prompts.sha256 == hashlib.sha256(content.encode()).hexdigest()
 
 
-@pytest.mark.parametrize(("name", "turns"), [("brief-v1", 1), ("paper-v1", 2)])
+@pytest.mark.parametrize(("name", "turns"), [("brief-v1", 1), ("hardened-v1", 2), ("paper-v1", 2)])
 @pytest.mark.parametrize("k", range(1, 6))
 def test_the_built_in_sets_say_everything_for_every_k(name: str, turns: int, k: int) -> None:
     catalogue = load_catalogue("verifiable")
