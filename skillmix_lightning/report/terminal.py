@@ -5,32 +5,55 @@ from collections.abc import Mapping, Sequence
 from rich import box
 from rich.table import Table
 
-from skillmix_lightning.scoring import METRICS, Score
+from skillmix_lightning.scoring import METRICS, OverGenerations, Protocol, Score
 
 _TITLES = {"full_marks": "full marks", "all_skills": "all skills", "skill_fraction": "skill fraction"}
+#: Of combinations.
+_COUNTS = "graded/planned/unscored"
 
 
-def score_table(scores: Sequence[Score], title: str) -> Table:
-    """The scores of one evaluation: a row per split and k, each metric as its mean and 95% interval."""
-    table = _table(f"{title}, mean (95% interval)")
+def score_table(
+    scores: Sequence[Score],
+    title: str,
+    over_generations: OverGenerations = "max",
+    protocol: Protocol = "paper",
+    name_rule: bool = True,
+) -> Table:
+    """The scores of one evaluation: a row per split and k, each metric as its mean and 95% interval.
+
+    Args:
+        scores: the rows.
+        title: what was evaluated.
+        over_generations: how the scores were made; the title says so.
+        protocol: likewise.
+        name_rule: likewise.
+    """
+    table = _table(title, over_generations, protocol, name_rule)
     for metric in METRICS:
         table.add_column(_TITLES[metric], justify="right")
-    table.add_column("scored", justify="right")
+    table.add_column(_COUNTS.replace("/", "/\n"), justify="right")
     for row in scores:
-        cells = [_with_interval(row, metric) for metric in METRICS]
-        table.add_row(row.split, str(row.k), *cells, f"{row.combinations - row.unscored}/{row.combinations}")
+        table.add_row(row.split, str(row.k), *(_with_interval(row, metric) for metric in METRICS), _counts(row))
     return table
 
 
-def change_table(history: Mapping[int, Sequence[Score]]) -> Table:
-    """The first evaluation beside the last: a row per split, k and metric.
+def change_table(
+    history: Mapping[int, Sequence[Score]],
+    over_generations: OverGenerations = "max",
+    protocol: Protocol = "paper",
+    name_rule: bool = True,
+) -> Table:
+    """The first evaluation beside the last: for each split and k, its metrics and its numbers of combinations.
 
     Args:
         history: optimizer step to the scores of that evaluation.
+        over_generations: how the scores were made; the title says so.
+        protocol: likewise.
+        name_rule: likewise.
     """
     first, last = min(history), max(history)
     before = {(row.split, row.k): row for row in history[first]}
-    table = _table("SKILL-MIX before and after, mean (95% interval)")
+    table = _table("SKILL-MIX before and after", over_generations, protocol, name_rule)
     table.add_column("metric")
     table.add_column(f"step {first}", justify="right")
     table.add_column(f"step {last}", justify="right")
@@ -39,15 +62,21 @@ def change_table(history: Mapping[int, Sequence[Score]]) -> Table:
         for metric in METRICS:
             was = _with_interval(earlier, metric) if earlier else "-"
             table.add_row(row.split, str(row.k), _TITLES[metric], was, _with_interval(row, metric))
+        table.add_row(row.split, str(row.k), _COUNTS, _counts(earlier) if earlier else "-", _counts(row))
         table.add_section()
     return table
 
 
-def _table(title: str) -> Table:
-    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+def _table(title: str, over_generations: OverGenerations, protocol: Protocol, name_rule: bool) -> Table:
+    rules = f"protocol {protocol}, name rule {'on' if name_rule else 'off'}, {over_generations} over generations"
+    table = Table(title=f"{title}\n{rules}; mean (95% interval)", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("split")
     table.add_column("k", justify="right")
     return table
+
+
+def _counts(row: Score) -> str:
+    return f"{row.graded}/{row.planned}/{row.unscored}"
 
 
 def _with_interval(row: Score, metric: str) -> str:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from skillmix_lightning.scoring.metrics import METRICS, CombinationScore
+from skillmix_lightning.scoring.metrics import METRICS
+from skillmix_lightning.scoring.texts import CombinationScore
 
 
 class SkillMixMetric(Metric):

@@ -27,21 +27,33 @@ def cells(line: str) -> list[str]:
 
 def test_a_score_table_shows_means_intervals_and_how_many_were_scored() -> None:
     shown = lines(score_table(scores_with("11 111", "10 111", ""), "SKILL-MIX at step 40"))
-    assert shown[0].strip() == "SKILL-MIX at step 40, mean (95% interval)"
-    assert " ".join(shown[2].split()) == "split k full marks all skills skill fraction scored"
-    assert " ".join(shown[4].split()) == "held_out 2 0.50 (0.01–0.99) 0.50 (0.01–0.99) 0.75 (0.50–1.00) 2/3"
+    assert shown[0].strip() == "SKILL-MIX at step 40"
+    assert shown[1].strip() == "protocol paper, name rule on, max over generations; mean (95% interval)"
+    assert [cells(line)[-1] for line in shown[3:6]] == ["graded/", "planned/", "unscored"]
+    assert cells(shown[7]) == ["held_out", "2", *["0.50 (0.01–0.99)"] * 2, "0.75 (0.06–1.00)", "2/3/1"]
+
+
+def test_the_title_says_by_which_rules_the_scores_were_made() -> None:
+    scores = scores_with("11 111")
+    rules = "protocol reference, name rule off, mean over generations; mean (95% interval)"
+    for table in (
+        score_table(scores, "t", "mean", "reference", False),
+        change_table({0: scores, 1: scores}, "mean", "reference", False),
+    ):
+        assert rules in " ".join(" ".join(lines(table)[:3]).split())
 
 
 def test_what_was_not_scored_is_called_so_and_is_no_zero() -> None:
     (row,) = (line for line in lines(score_table(scores_with("", ""), "t")) if "held_out" in line)
-    assert cells(row)[-4:] == ["unscored", "unscored", "unscored", "0/2"]
+    assert cells(row)[-4:] == ["unscored", "unscored", "unscored", "0/2/2"]
 
 
 def test_a_change_table_sets_the_first_evaluation_beside_the_last() -> None:
     history = {80: scores_with("11 111"), 0: scores_with("00 111"), 40: scores_with("00 000")}
     shown = lines(change_table(history))
-    assert " ".join(shown[2].split()) == "split k metric step 0 step 80"
-    assert " ".join(shown[4].split()) == "held_out 2 full marks 0.00 (0.00–0.97) 1.00 (0.03–1.00)"
+    assert " ".join(shown[3].split()) == "split k metric step 0 step 80"
+    assert " ".join(shown[5].split()) == "held_out 2 full marks 0.00 (0.00–0.97) 1.00 (0.03–1.00)"
+    assert " ".join(shown[8].split()) == "held_out 2 graded/planned/unscored 1/1/0 1/1/0"
 
 
 def test_a_cell_that_the_first_evaluation_did_not_have_is_a_dash() -> None:
@@ -55,7 +67,7 @@ def test_tables_fit_in_80_columns_without_cutting_a_figure() -> None:
         shown = lines(table)
         assert max(map(len, shown)) <= 80
         assert "…" not in "".join(shown)
-        assert sum("held_out" in line for line in shown) == (1 if "scored" in shown[2] else 3)
+        assert sum("held_out" in line for line in shown) == (4 if table.columns[2].header == "metric" else 1)
 
 
 def test_a_progress_bar_advances_and_leaves_nothing_behind() -> None:

@@ -1,9 +1,10 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from records import composition, grade
 
-from skillmix_lightning.scoring import CombinationScore, score_combinations
 from skillmix_lightning.scoring.metrics import TextScore, score_text, vote
 
 
@@ -61,35 +62,19 @@ def test_rounds_without_a_grade_do_not_vote(status: str) -> None:
     assert vote([]) is None
 
 
-def scores_of(*earned: str, over: str = "max") -> TextScore | None:
-    """The score of one combination from a grade for each generation; "" is a text that could not be graded."""
-    texts = [composition(generation=n) for n in range(len(earned))]
-    grades = [
-        grade(text, points, status="ok" if points else "unparsed") for text, points in zip(texts, earned, strict=True)
-    ]
-    (row,) = score_combinations(texts, grades, over)
-    return row.score
+def test_half_points_add_up_and_a_tie_of_them_gives_no_point() -> None:
+    text = composition(skills=["metaphor"])
+    rounds = [replace(grade(text, "1 111"), points={**grade(text, "1 111").points, **halves}) for halves in HALVES]
+    assert vote(rounds) == {"skill:metaphor": 0, "topic": 1, "sense": 0, "length": 1}
 
 
-def test_over_generations_each_metric_has_its_own_maximum_or_mean() -> None:
-    assert scores_of("11 110", "10 111", "00 111") == TextScore(0, 1, 1 / 2)
-    assert scores_of("11 111", "10 111", "00 111", "11 110", over="mean") == TextScore(1 / 4, 2 / 4, 1.5 / 4)
+HALVES = [
+    {"skill:metaphor": 0.5, "topic": 0.5, "sense": 0.5},
+    {"skill:metaphor": 0.5, "sense": 0.5},
+    {"skill:metaphor": 0.5, "topic": 0.5, "sense": 0},
+]
 
 
-def test_an_ungraded_generation_counts_neither_for_nor_against() -> None:
-    assert scores_of("10 111", "", over="mean") == TextScore(0, 0, 1 / 2)
-    assert scores_of("00 000", "") == TextScore(0, 0, 0)
-
-
-def test_a_combination_without_a_graded_text_has_no_score() -> None:
-    assert scores_of("", "") is None
-    assert score_combinations([composition()], []) == [CombinationScore("c0", "train", 2, None)]
-
-
-def test_combinations_keep_their_order_and_their_own_grades() -> None:
-    texts = [composition("b"), composition("a", skills=["litotes"], split="held_out"), composition("b", generation=1)]
-    grades = [grade(texts[1], "1 111"), grade(texts[2], "11 111"), grade(texts[0], "00 111")]
-    assert score_combinations(texts, grades) == [
-        CombinationScore("b", "train", 2, TextScore(1, 1, 1)),
-        CombinationScore("a", "held_out", 1, TextScore(1, 1, 1)),
-    ]
+def test_a_named_skill_earns_nothing() -> None:
+    text = composition(skills=["metaphor", "simile"])
+    assert vote([grade(text, "11 111")], named=["simile"]) == grade(text, "10 111").points

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import composition, grade
 
-from skillmix_lightning.scoring import METRICS, CombinationScore, score
-from skillmix_lightning.scoring.metrics import TextScore, score_combinations
+from skillmix_lightning.scoring import METRICS, CombinationScore, score, score_combinations
+from skillmix_lightning.scoring.metrics import TextScore
 from skillmix_lightning.scoring.torchmetric import SkillMixMetric
 
 rows_of_any_kind = st.lists(
@@ -55,13 +55,16 @@ def computed(*shares: list[CombinationScore]) -> dict[str, float]:
     return {name: value.item() for name, value in metric.compute().items()}
 
 
-def test_it_says_what_the_offline_scorer_says() -> None:
-    texts = [composition(f"c{n}", ["a", "b", "c"]) for n in range(5)]
+@pytest.mark.parametrize("name_rule", [True, False])
+def test_it_says_what_the_offline_scorer_says(name_rule: bool) -> None:
+    names = ["metaphor", "simile", "litotes"]
+    texts = [composition(f"c{n}", names, text="Such metaphors!" if n == 0 else "A text.") for n in range(5)]
     earned = ["111 111", "110 111", "111 110", "000 000"]
     grades = [grade(text, points) for text, points in zip(texts, earned, strict=False)]
-    (row,) = score(texts, grades)
-    values = computed(score_combinations(texts, grades))
+    (row,) = score(texts, grades, name_rule=name_rule)
+    values = computed(score_combinations(texts, grades, name_rule=name_rule))
     assert values.pop("unscored") == row.unscored == 1
+    assert values["full_marks"] == (0 if name_rule else 1 / 4)
     assert values == pytest.approx({metric: getattr(row, metric) for metric in METRICS}, abs=1e-15)
 
 
