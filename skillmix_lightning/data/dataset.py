@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from skillmix_lightning.catalogue import Catalogue
 from skillmix_lightning.errors import InputError
@@ -38,6 +38,7 @@ class Row(BaseModel):
     topic: str
     text: str
     messages: tuple[ChatMessage, ...]
+    _path: Path | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Row":
@@ -46,6 +47,17 @@ class Row(BaseModel):
         if not self.messages or self.messages[-1].role != "assistant":
             raise ValueError("messages must end with an assistant's turn")
         return self
+
+    @property
+    def where(self) -> str:
+        """What to call the line in an error."""
+        return f"{self.path}, id {self.id}"
+
+    @property
+    def path(self) -> Path:
+        """The file it was read from."""
+        assert self._path is not None, "rows are made by read_dataset"
+        return self._path
 
     @property
     def combination(self) -> tuple[frozenset[str], str]:
@@ -77,6 +89,7 @@ def read_dataset(path: Path, catalogue: Catalogue | None = None) -> list[Row]:
     for number, line in enumerate(lines, start=1):
         try:
             row = Row.model_validate(parse_row(line, f"line {number}"))
+            row._path = path
             if catalogue is not None:
                 _check_names(row, catalogue, number)
             rows.append(row)

@@ -1,39 +1,47 @@
 """Chat examples as token ids with a loss mask: exactly the assistant's answers and their end-of-turn tokens.
 
 The mask is found in the text that the model's own template renders, and proved on its tokens: what stands before an
-answer must be, token for token, what the model is given when it has to write that answer.
+answer is, token for token, what the model is given when it has to write that answer.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from skillmix_lightning.data.tokens import Token, end_of_turn, ids_of, special_text, tokenize, tokenize_rest
 from skillmix_lightning.errors import InputError
+from skillmix_lightning.models import opening
 
 _SHOWN = 300
 
 
 @dataclass(frozen=True)
 class Example:
-    """One encoded conversation.
+    """One encoded conversation, or piece of pre-training text.
 
     Attributes:
         input_ids: token ids.
         targets: True where the token is to be predicted; as long as `input_ids`, and False at 0.
+        source: which data it is of: "skillmix" or "pretraining".
+        k: skills of its text; None where it has none.
+        weight: of its target tokens in the loss.
     """
 
     input_ids: tuple[int, ...]
     targets: tuple[bool, ...]
+    source: str = "skillmix"
+    k: int | None = None
+    weight: float = 1.0
 
     def __len__(self) -> int:
         return len(self.input_ids)
 
     def cut(self, length: int) -> "Example":
         """The first `length` tokens."""
-        return Example(self.input_ids[:length], self.targets[:length])
+        return replace(self, input_ids=self.input_ids[:length], targets=self.targets[:length])
 
     @property
     def target_count(self) -> int:
@@ -44,43 +52,57 @@ class Example:
 def encode(messages: Sequence[dict[str, str]], tokenizer: PreTrainedTokenizerBase, where: str) -> Example:
     """Encodes a conversation with the model's own chat template.
 
+    The ids are those of the rendered conversation, with one exception: where the first characters of an answer would
+    melt into one token with the end of its prompt ("[/INST]" + "(" is "](" in Llama's vocabulary), the prompt keeps
+    its own tokens and the answer begins with a token of its own, as it does when the model writes it.
+
     Args:
         messages: in the Hugging Face chat format.
         tokenizer: a fast tokenizer with a chat template.
         where: what to call the example in an error.
 
     Raises:
-        InputError: the template does not write assistant turns, rewrites or does not close them, or shows the model
-            something else when it is to answer than when it is trained; or the mask is empty or covers everything.
+        InputError: a message holds a special token; the template does not write assistant turns, rewrites or does not
+            close them, or shows the model something else when it is to answer than when it is trained; or the mask is
+            empty or covers everything.
     """
     if not tokenizer.chat_template:
         raise InputError("the tokenizer has no chat template; give an instruction-tuned model")
+    if not tokenizer.is_fast:
+        raise InputError("the tokenizer has no fast version, so no token's place is known; give a tokenizer.json")
+    for message in messages:
+        if found := special_text(message["content"], tokenizer):
+            raise InputError(
+                f"{where}: a message holds {found!r}, which is a special token of this model and would end or open "
+                "turns; remove it from the text"
+            )
+    if messages[0]["role"] != "system":
+        messages = [*opening(tokenizer), *messages]
     text = _render(messages, tokenizer, add_generation_prompt=False)
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    ids: list[int] = encoded["input_ids"]
-    offsets: list[tuple[int, int]] = encoded["offset_mapping"]
-    targets = [False] * len(ids)
+    tokens = tokenize(text, tokenizer)
+    targets: set[int] = set()
+    turn_start = 0
     for i, message in enumerate(messages):
         if message["role"] == "assistant":
-            first, last = _answer_tokens(messages[: i + 1], text, ids, offsets, tokenizer, where)
-            targets[first : last + 1] = [True] * (last + 1 - first)
-    example = Example(tuple(ids), tuple(targets))
-    if example.target_count == 0:
+            prompt = _prompt(messages[: i + 1], text, tokenizer, where)
+            tokens, first = _after_prompt(tokens, prompt, text, turn_start, tokenizer, where)
+            answer_end = text.index(message["content"].strip(), len(prompt)) + len(message["content"].strip())
+            last = end_of_turn(tokens, first, answer_end, text, tokenizer)
+            if last is None:
+                raise InputError(
+                    f"{where}: the chat template does not end the assistant's turn with a token: {text[-_SHOWN:]!r}"
+                )
+            targets.update(range(first, last + 1))
+            turn_start = tokens[last].end
+    if not targets:
         raise InputError(f"{where}: no token of it has a loss, so there is nothing to learn: {text[:_SHOWN]!r}")
-    if example.target_count == len(example):
+    if len(targets) == len(tokens):
         raise InputError(f"{where}: every token of it has a loss, the prompt too: {text[:_SHOWN]!r}")
-    return example
+    return Example(tuple(ids_of(tokens)), tuple(index in targets for index in range(len(tokens))))
 
 
-def _answer_tokens(
-    messages: Sequence[dict[str, str]],
-    text: str,
-    ids: Sequence[int],
-    offsets: Sequence[tuple[int, int]],
-    tokenizer: PreTrainedTokenizerBase,
-    where: str,
-) -> tuple[int, int]:
-    """The indices of the first token of the last message, an answer, and of the token that ends its turn."""
+def _prompt(messages: Sequence[dict[str, str]], text: str, tokenizer: PreTrainedTokenizerBase, where: str) -> str:
+    """What the model is given to write the last message, an answer; opens `text`, and only blanks part the two."""
     prompt = _render(messages[:-1], tokenizer, add_generation_prompt=True)
     answer = messages[-1]["content"].strip()
     if not answer:
@@ -99,21 +121,29 @@ def _answer_tokens(
             f"{where}: the chat template puts {text[len(prompt) : start]!r} between its generation prompt and the "
             f"answer: {text[:_SHOWN]!r}"
         )
-    prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    first = len(prompt_ids)
-    if list(ids[:first]) != list(prompt_ids):
+    return prompt
+
+
+def _after_prompt(
+    tokens: list[Token], prompt: str, text: str, turn_start: int, tokenizer: PreTrainedTokenizerBase, where: str
+) -> tuple[list[Token], int]:
+    """The tokens of `text`, with those of the prompt as the model is given them, and the index of the first behind it.
+
+    Only what follows the previous turn's end-of-turn token is looked at: no token reaches across that.
+    """
+    before = [token for token in tokens if token.start < turn_start]
+    given = [token for token in tokenize(prompt, tokenizer) if token.start >= turn_start]
+    first = len(before) + len(given)
+    as_given = ids_of(tokens[len(before) : first]) == ids_of(given)
+    if as_given and tokens[first - 1].end <= len(prompt):
+        return tokens, first
+    rest = tokenize_rest(text, len(prompt), tokenizer)
+    if rest is None:
         raise InputError(
             f"{where}: the tokens before an answer are not those of the prompt, so the model would be trained on "
             f"another prompt than it is given: {text[:_SHOWN]!r}"
         )
-    special = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
-    end = start + len(answer)
-    for index in range(first, len(ids)):
-        if offsets[index][0] >= end and ids[index] in special:
-            return first, index
-        if offsets[index][0] >= end and text[offsets[index][0] : offsets[index][1]].strip():
-            break
-    raise InputError(f"{where}: the chat template does not end the assistant's turn with a token: {text[-_SHOWN:]!r}")
+    return [*before, *given, *rest], first
 
 
 def _render(messages: Sequence[dict[str, str]], tokenizer: PreTrainedTokenizerBase, add_generation_prompt: bool) -> str:

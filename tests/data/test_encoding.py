@@ -53,6 +53,15 @@ def test_for_any_answers_the_targets_decode_to_the_answers(answers):
         assert targets_of(messages) == "".join(f"{answer}<|im_end|>" for answer in answers)
 
 
+def test_an_answer_that_changes_how_the_end_of_the_prompt_is_cut_into_tokens_leaves_the_prompts_tokens_alone():
+    answer = {"role": "assistant", "content": "\n\nThe seam holds."}
+    example = encode([ONE_TURN[0], answer], TOKENIZER, "example 1")
+    prompt = TOKENIZER.apply_chat_template(ONE_TURN[:1], tokenize=False, add_generation_prompt=True)
+    first = example.targets.index(True)
+    assert list(example.input_ids[:first]) == TOKENIZER(prompt)["input_ids"]
+    assert TOKENIZER.decode(example.input_ids[first:]) == "\n\nThe seam holds.<|im_end|>\n"
+
+
 def test_an_answer_that_also_stands_in_the_prompt_is_found_in_its_own_place():
     messages = [{"role": "user", "content": "Say yes."}, {"role": "assistant", "content": "yes"}]
     assert targets_of(messages) == "yes<|im_end|>"
