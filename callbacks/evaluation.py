@@ -1,6 +1,7 @@
 """Scores SKILL-MIX(k) while a model trains: at the start, every n optimizer steps, and at the end."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,11 +11,14 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
 from skillmix_lightning.callbacks.determinism import undisturbed
-from skillmix_lightning.catalogue import Split
+from skillmix_lightning.catalogue import ContaminationRow, Split, contamination
+from skillmix_lightning.data import SkillMixDataModule
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.graders.base import Grade, Grader
 from skillmix_lightning.graders.checker import CheckerGrader
 from skillmix_lightning.pipeline.plan import Plan
+from skillmix_lightning.pipeline.trained import trained_combinations
+from skillmix_lightning.report.contamination import contamination_table
 from skillmix_lightning.report.progress import progress_bar
 from skillmix_lightning.report.terminal import change_table, score_table
 from skillmix_lightning.runs import Run
@@ -30,8 +34,9 @@ _T = TypeVar("_T")
 class SkillMixEvaluation(Callback):
     """Has the model write held-out SKILL-MIX(k) samples during a fit, grades them, and logs the scores.
 
-    The combinations are the same at every evaluation, so scores are paired over steps. Each evaluation is a run of its
-    own, `<log folder>/skillmix/step=<step>/`, with every text and every grade. TensorBoard gets
+    The combinations are the same at every evaluation, so scores are paired over steps. None of them occurs in the
+    fit's data set; which of their pairs, triples, … do is printed at the start. Each evaluation is a run of its own,
+    `<log folder>/skillmix/step=<step>/`, with every text and every grade. TensorBoard gets
     `skillmix/<split>/k<k>/<metric>` and the first texts of each split and k. Training goes on bit for bit as if there
     had been no evaluation.
 
@@ -39,7 +44,7 @@ class SkillMixEvaluation(Callback):
         every_n_steps: optimizer steps between evaluations; 0 for none in between.
         at_start: evaluate before the first step.
         at_end: evaluate after the last step.
-        catalogue: `verifiable`, or the path of a catalogue.
+        catalogue: `language`, `verifiable`, or the path of a catalogue.
         splits: which of train, held_out, all.
         ks: how many skills a text combines.
         combinations: per split and k.
@@ -48,6 +53,7 @@ class SkillMixEvaluation(Callback):
         seed: of the draw and of the sampling.
         prompts: a built-in prompt set, or a folder.
         allow_incompatible: also draw skills recorded as impossible in one text.
+        common_skills: also draw skills marked as common; False gives the "uncommon" variant.
         grader: who grades; by default the checker grader for this catalogue.
         temperature: of the sampling; 0 decodes greedily.
         max_new_tokens: per turn.
@@ -72,6 +78,7 @@ class SkillMixEvaluation(Callback):
         seed: int = 0,
         prompts: str = "brief-v1",
         allow_incompatible: bool = False,
+        common_skills: bool = True,
         grader: Grader | None = None,
         temperature: float = 0.0,
         max_new_tokens: int = 256,
@@ -93,9 +100,11 @@ class SkillMixEvaluation(Callback):
             seed=seed,
             prompts=prompts,
             allow_incompatible=allow_incompatible,
+            common_skills=common_skills,
         )
         # Drawn here, so that a plan that cannot be carried out fails before any weights are loaded.
         self.requests = self.plan.requests()
+        self.contamination: list[ContaminationRow] = []
         self.grader = CheckerGrader(self.plan.load_catalogue()) if grader is None else grader
         self.temperature = temperature
         self.max_new_tokens = max_new_tokens
@@ -105,12 +114,27 @@ class SkillMixEvaluation(Callback):
         self.metrics = {(split, k): SkillMixMetric() for split in splits for k in ks}
         self._console = Console()
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Draws again without the combinations of the fit's data set, so that what was trained is never asked for.
+
+        Raises:
+            InputError: too few other combinations are left.
+        """
+        data = getattr(trainer, "datamodule", None)
+        if stage == "fit" and self.requests and isinstance(data, SkillMixDataModule):
+            trained = set().union(*map(trained_combinations, data.paths))
+            self.requests = self.plan.requests(exclude=trained)
+            drawn = dict.fromkeys(request.combination for request in self.requests)
+            self.contamination = contamination(list(drawn), trained)
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluates before the first step; a resumed fit has done so."""
         first = self._folder(trainer, 0)
         if trainer.global_step == 0 and first.exists():
             raise InputError(f"{first}: holds the evaluations of another fit; give this fit a log folder of its own")
         trainer.strategy.barrier("skillmix: every rank has looked before rank 0 writes")
+        if trainer.is_global_zero and self.contamination:
+            self._console.print(contamination_table(self.contamination))
         if self.at_start and trainer.global_step == 0:
             self.evaluate(trainer, pl_module)
 
@@ -142,7 +166,8 @@ class SkillMixEvaluation(Callback):
         self._console.quiet = not trainer.is_global_zero
         label = f"SKILL-MIX at step {step}"
         with undisturbed(pl_module), progress_bar(self._console, label, 2 * len(mine)) as advance:
-            compositions = list(counted(self._student(pl_module).write(mine), advance))
+            with trainer.precision_plugin.forward_context():
+                compositions = list(counted(self._student(pl_module).write(mine), advance))
             grades = list(counted(self.grader.grade(compositions, self.plan.gradings), advance))
         self._log_metrics(trainer, step, score_combinations(compositions, grades))
         compositions, grades = gathered(compositions), gathered(grades)
@@ -153,6 +178,7 @@ class SkillMixEvaluation(Callback):
                 "step": step,
                 "student": pl_module.model_name,
                 "grader": self.grader.name,
+                "contamination": [asdict(row) for row in self.contamination],
             }
             self._record(Run.start(folder, manifest), compositions, grades)
             self._log_texts(trainer, step, compositions)
@@ -179,6 +205,7 @@ class SkillMixEvaluation(Callback):
             self.max_new_tokens,
             self.batch_size,
             seed=self.plan.seed,
+            autocast=False,
             name=pl_module.model_name,
         )
 

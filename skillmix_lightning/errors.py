@@ -1,7 +1,8 @@
-"""The one exception a user's mistake becomes.
+"""The exceptions that end a command with one line instead of a traceback.
 
-Whatever a user can get wrong (a path, a config, a line of a data file) raises `InputError`; the command line prints
-its message as one line, `error: …`, and exits with status 2. Broken invariants of ours stay `AssertionError`s.
+Whatever a user can get wrong (a path, a config, a line of a data file) raises `InputError`: exit status 2. Work that
+ends before it is done, with nothing lost, raises `Stopped`: exit status 1. Broken invariants of ours stay
+`AssertionError`s.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,10 @@ from collections.abc import Sequence
 
 class InputError(Exception):
     """A user's mistake: what is wrong, where, and how to mend it, in one line."""
+
+
+class Stopped(Exception):
+    """Work is left and nothing is lost: the same command goes on where this one stopped."""
 
 
 def raise_all(where: str, problems: Sequence[str]) -> None:

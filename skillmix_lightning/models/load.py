@@ -1,14 +1,21 @@
 """Tokenizers and causal language models by name: `embedded:…`, a local folder, or a hub name."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.models.embedded import NAME as EMBEDDED
 from skillmix_lightning.models.embedded import embedded_model
+from skillmix_lightning.models.precision import fastest_precision
 
 
 def resolve_model(name: str) -> str:
@@ -46,14 +53,19 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
 
 
 def load_causal_lm(
-    name: str, dtype: torch.dtype = torch.float32, attn_implementation: str | None = None
+    name: str,
+    dtype: torch.dtype = torch.float32,
+    attn_implementation: str | None = None,
+    quantization: Literal["nf4"] | None = None,
 ) -> PreTrainedModel:
-    """The model, on the CPU, in evaluation mode.
+    """The model, on the CPU, in evaluation mode; quantized, on the current CUDA device if there is one.
 
     Args:
         name: as in `resolve_model`.
         dtype: of the weights; training keeps them in fp32 and computes in bf16 where the hardware can.
         attn_implementation: "sdpa", "eager", "flash_attention_2", …; None lets transformers choose.
+        quantization: "nf4" holds the blocks' linear layers in 4 bits, their scales in 8 (arXiv 2305.14314, section 3),
+            and multiplies in bf16 where the hardware can; other weights are as `dtype` says. None for no quantization.
 
     Raises:
         InputError: it cannot be loaded, or its files lack some of its weights.
@@ -62,6 +74,9 @@ def load_causal_lm(
     options: dict[str, Any] = {"dtype": dtype, "output_loading_info": True}
     if attn_implementation is not None:
         options["attn_implementation"] = attn_implementation
+    if quantization is not None:
+        device = f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cpu"
+        options |= {"quantization_config": _nf4(device), "device_map": {"": device}}
     try:
         loading: Any = AutoModelForCausalLM.from_pretrained(resolved, **options)
     except Exception as error:
@@ -74,6 +89,16 @@ def load_causal_lm(
             "give a complete model folder"
         )
     return model
+
+
+def _nf4(device: str) -> BitsAndBytesConfig:
+    compute = torch.bfloat16 if fastest_precision(device.split(":")[0]) == "bf16-mixed" else torch.float32
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute,
+    )
 
 
 def _cannot_load(name: str, what: str, error: Exception) -> InputError:

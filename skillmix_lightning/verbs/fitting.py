@@ -1,24 +1,28 @@
-"""Every verb of `python -m skillmix_lightning`.
-
-A user's mistake ends here as one line on standard error and exit status 2; any other failure keeps its traceback and
-gives 1.
-"""
+"""`fit` and `validate`: LightningCLI on the module, the data module, the evaluation and the checkpoints."""
 
 import logging
-import re
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from lightning.pytorch.callbacks import ModelCheckpoint
+import torch
+from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from skillmix_lightning.callbacks import SkillMixEvaluation, StepProgressBar
+from skillmix_lightning.callbacks import (
+    LossMonitor,
+    ShowExample,
+    SkillMixCheckpoint,
+    SkillMixEvaluation,
+    StepProgressBar,
+    ThroughputMonitor,
+)
 from skillmix_lightning.data import SkillMixDataModule
 from skillmix_lightning.errors import InputError, raise_all
+from skillmix_lightning.models import fastest_precision
 from skillmix_lightning.training import SkillMixModule
+from skillmix_lightning.verbs.parser import PROGRAM, OneLineErrors
 
 #: What the trainer is unless the config says otherwise; each has its reason in `FitCLI`.
 TRAINER_DEFAULTS: dict[str, Any] = {
@@ -30,42 +34,40 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "log_every_n_steps": 1,
     "val_check_interval": 100,
     "enable_model_summary": False,
+    "inference_mode": False,
 }
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs a verb.
+def main(verb: str, args: Sequence[str]) -> None:
+    """Runs a verb of the trainer.
 
     Args:
-        args: the command line after the program's name; by default the process's.
+        verb: its name.
+        args: the command line behind it.
 
-    Returns:
-        The exit status: 0 done, 2 bad usage or bad input. A failure raises.
+    Raises:
+        InputError: bad usage or bad input.
     """
     _quiet_libraries()
-    try:
-        FitCLI(
-            SkillMixModule,
-            SkillMixDataModule,
-            parser_class=_OneLineErrors,
-            parser_kwargs={"prog": "python -m skillmix_lightning"},
-            trainer_defaults={**TRAINER_DEFAULTS, "callbacks": [StepProgressBar()]},
-            save_config_kwargs={"overwrite": True},
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            args=None if args is None else list(args),
-        )
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    FitCLI(
+        SkillMixModule,
+        SkillMixDataModule,
+        parser_class=_FitParser,
+        parser_kwargs={"prog": PROGRAM},
+        trainer_defaults={**TRAINER_DEFAULTS, "callbacks": [StepProgressBar(), ShowExample(), LossMonitor()]},
+        save_config_kwargs={"overwrite": True},
+        seed_everything_default=0,
+        auto_configure_optimizers=False,
+        args=[verb, *args],
+    )
 
 
 class FitCLI(LightningCLI):
     """`fit` and `validate`: the trainer, the module, the data module, the evaluation and the checkpoints, by config.
 
     Training data is an endless stream of optimizer steps, so fits are counted in steps (`max_epochs` -1,
-    `check_val_every_n_epoch` null), and its sampler knows ranks itself (`use_distributed_sampler` false).
+    `check_val_every_n_epoch` null), and its sampler knows ranks itself (`use_distributed_sampler` false). Sharded
+    parameters cannot be gathered in inference mode (`inference_mode` false).
     """
 
     @staticmethod
@@ -75,11 +77,19 @@ class FitCLI(LightningCLI):
         return {"fit": {*ours, "train_dataloaders", "val_dataloaders"}, "validate": ours}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds `--evaluation.…` and `--checkpoint.…`, and gives the data module the model's tokenizer."""
+        """Adds `--evaluation.…`, `--checkpoint.…` and `--throughput.…`; the data module gets the model's tokenizer."""
         parser.add_lightning_class_args(SkillMixEvaluation, "evaluation")
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.set_defaults({"checkpoint.save_last": True})
+        parser.add_lightning_class_args(SkillMixCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(ThroughputMonitor, "throughput")
         parser.link_arguments("model.model", "data.tokenizer")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """The trainer; where no precision is set, the fastest of this machine that keeps weights in fp32."""
+        config = self._get(self.config_init, "trainer", default={})
+        if config["precision"] is None:
+            kwargs["precision"] = fastest_precision(_device_type(config["accelerator"]))
+        trainer: Trainer = super().instantiate_trainer(**kwargs)
+        return trainer
 
     def before_fit(self) -> None:
         """Finds what would only fail later.
@@ -94,19 +104,39 @@ class FitCLI(LightningCLI):
             problems.append("accumulate_grad_batches must stay 1; a step's size is --data.global_batch_size")
         if self.trainer.gradient_clip_val is not None:
             problems.append("gradient_clip_val must stay null; set --model.gradient_clip")
+        if str(self.trainer.precision).endswith("-true") and self.trainer.precision != "32-true":
+            problems.append(
+                f"precision is {self.trainer.precision}, and such weights lose small updates; use bf16-mixed or 32-true"
+            )
         raise_all("--trainer", problems)
+        self._settle_checkpoint()
         _check_writable(Path(self.trainer.log_dir or self.trainer.default_root_dir))
 
 
-class _OneLineErrors(LightningArgumentParser):
-    """Turns the parser's errors, which run over many lines, into an `InputError` of one line."""
+    def _settle_checkpoint(self) -> None:
+        """Finds what `--ckpt_path best` means, and tells the module that a checkpoint brings its weights.
 
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        raise InputError(_one_line(message)) from ex
+        Of `last` the checkpoint callback does both, for it may find none and begin anew.
+        """
+        config = self.config_init[self.subcommand]
+        if config["ckpt_path"] == "best":
+            (callback,) = (c for c in self.trainer.checkpoint_callbacks if isinstance(c, SkillMixCheckpoint))
+            config["ckpt_path"] = callback.find_best(self.trainer, self.model, self.datamodule)
+            if config["ckpt_path"] is None:
+                raise InputError("--ckpt_path best: no checkpoint of a fit with these settings is found; name a folder")
+        if config["ckpt_path"] not in (None, "last"):
+            self.model.resuming = True
 
 
-def _one_line(message: str) -> str:
-    return re.sub(r"\s*\n\s*", " ", message.strip())
+class _FitParser(OneLineErrors, LightningArgumentParser):
+    """The trainer's parser, with errors of one line."""
+
+
+def _device_type(accelerator: Any) -> str:
+    """The torch device that a trainer's accelerator stands for."""
+    if accelerator == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return "cuda" if accelerator == "gpu" else str(accelerator)
 
 
 def _check_writable(folder: Path) -> None:
@@ -122,8 +152,12 @@ def _check_writable(folder: Path) -> None:
 
 
 def _quiet_libraries() -> None:
-    # Data is encoded before the fit and collated in microseconds: worker processes would only cost memory.
+    # Data is encoded before the fit and only laid out in it: worker processes would cost memory and gain nothing.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # The command line is split into verb and rest before it comes here.
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter is intended")
+    # Checkpoints are folders of shards on a single device too.
+    warnings.filterwarnings("ignore", message="torch.distributed is disabled")
     # Lightning's own use of torch, nothing a user can mend.
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     advertisement = logging.getLogger("lightning.pytorch.utilities.rank_zero")

@@ -3,6 +3,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import lightning.pytorch as pl
 import numpy as np
@@ -14,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny import save_tiny_model
 
 from skillmix_lightning.callbacks.determinism import undisturbed
+from skillmix_lightning.data import SkillMixDataModule
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.runs import Run
 
@@ -143,6 +145,55 @@ def test_a_resumed_fit_does_not_evaluate_its_start_again_and_compares_with_it(mo
     assert sorted(second.history) == [0, 3, 6]
     assert second.history[0] == first.history[0]
     assert not run_at(tmp_path / "b", 0).folder.exists()
+
+
+def fit_on(dataset):
+    """What the evaluation asks a trainer for when a fit is set up."""
+    return SimpleNamespace(datamodule=SkillMixDataModule(dataset=dataset))
+
+
+def test_what_the_data_set_holds_is_not_asked_for_and_the_rest_stays(tmp_path):
+    evaluation = small_evaluation(combinations=8)
+    before = list(evaluation.requests)
+    trained = [
+        {"skills": list(request.combination.skills)[::-1], "topic": request.combination.topic}
+        for request in before[::2]
+    ]
+    evaluation.setup(fit_on(str(write_dataset(tmp_path / "d.jsonl", trained))), None, "fit")
+    asked = {request.combination.id for request in evaluation.requests}
+    assert len(asked) == len(before)
+    assert asked & {request.combination.id for request in before} == {r.combination.id for r in before[1::2]}
+    assert [(row.split, row.k, row.exact, row.combinations) for row in evaluation.contamination] == [
+        (split, k, 0, 8) for split in ("train", "held_out") for k in (1, 2)
+    ]
+
+
+def test_a_fit_on_other_data_asks_for_what_the_plan_draws(dataset):
+    evaluation = small_evaluation()
+    drawn = list(evaluation.requests)
+    evaluation.setup(SimpleNamespace(datamodule=None), None, "fit")
+    evaluation.setup(fit_on(dataset), None, "validate")
+    assert evaluation.requests == drawn
+    assert evaluation.contamination == []
+
+
+def test_each_run_says_what_of_its_combinations_was_seen_in_training(evaluated):
+    folder, _, _ = evaluated
+    for step in (0, 3, 6):
+        rows = run_at(folder, step).manifest()["contamination"]
+        assert [(row["split"], row["k"], row["combinations"], row["exact"]) for row in rows] == [
+            ("train", 1, 2, 0),
+            ("train", 2, 2, 0),
+            ("held_out", 1, 2, 0),
+            ("held_out", 2, 2, 0),
+        ]
+        assert [len(row["seen_together"]) for row in rows] == [1, 2, 1, 2]
+        assert [row["topics_seen"] for row in rows[2:]] == [0, 0]  # held-out topics are in no training text
+
+
+def test_the_contamination_table_is_printed_once(model, dataset, tmp_path, capfd):
+    tiny_fit(model, dataset, tmp_path, small_evaluation(every_n_steps=0, ks=[1], combinations=1), max_steps=1)
+    assert capfd.readouterr().out.count("Evaluated combinations seen in training") == 1
 
 
 def test_a_plan_that_cannot_be_carried_out_is_refused_at_once():

@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from examples import dataset_rows, write_dataset
 from tiny import CHATML, save_tiny_model
 
-from skillmix_lightning.cli import main
+from skillmix_lightning.cli import VERBS, main
+from skillmix_lightning.verbs.fitting import FitCLI
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+ALONE = sorted((CONFIGS / "verifiable").rglob("*.yaml"))  # tests/configs composes the others
 
 
 @pytest.fixture(scope="module")
@@ -64,23 +67,23 @@ def assert_one_clear_line(result: tuple[int, str], *parts: str) -> None:
         assert part in lines[0]
 
 
-@pytest.mark.parametrize("config", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("config", ALONE, ids=lambda path: path.stem)
 def test_every_shipped_config_runs(fit, config, tmp_path):
     status, stderr = fit(f"--config={config}")
     assert status == 0, stderr
-    assert list((tmp_path / "out").rglob("last.ckpt"))
+    assert list((tmp_path / "out").rglob("checkpoints/last"))
     assert list((tmp_path / "out").rglob("skillmix/step=000002/scores.json"))
     assert list((tmp_path / "out").rglob("events.out.tfevents.*"))
 
 
-@pytest.mark.parametrize("config", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("config", ALONE, ids=lambda path: path.stem)
 def test_every_shipped_config_opens_with_its_command(config):
     head = config.read_text().splitlines()[:3]
     assert any(f"--config {config.relative_to(CONFIGS.parent)}" in line for line in head)
 
 
 def test_a_value_given_on_the_command_line_wins_over_the_config(capfd):
-    config = next(CONFIGS.rglob("*.yaml"))
+    config = ALONE[0]
     with pytest.raises(SystemExit) as done:
         main(["fit", f"--config={config}", "--model.learning_rate=0.125", "--print_config"])
     assert done.value.code == 0
@@ -150,6 +153,30 @@ def test_an_evaluation_that_cannot_be_carried_out(fit):
     assert_one_clear_line(fit("--evaluation.ks=[9]"), "k=9", "k can be 1 to 8")
 
 
+@pytest.mark.parametrize(("bf16_hardware", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_the_precision_is_the_fastest_of_the_machine(fit, monkeypatch, bf16_hardware, precision):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16_hardware)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    made = []
+    monkeypatch.setattr(FitCLI, "before_fit", lambda cli: made.append(cli.trainer.precision))
+    assert fit()[0] == 0
+    assert made == [precision]
+
+
+def test_a_precision_that_is_set_is_kept(fit, monkeypatch):
+    made = []
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(FitCLI, "before_fit", lambda cli: made.append(cli.trainer.precision))
+    assert fit("--trainer.precision=32-true")[0] == 0
+    assert made == ["32-true"]
+
+
+def test_the_list_of_verbs(capfd):
+    assert main(["--help"]) == 0
+    out = capfd.readouterr().out
+    assert all(verb in out for verb in VERBS)
+
+
 def test_an_unknown_verb(capfd):
     status = main(["fti"])
     assert_one_clear_line((status, capfd.readouterr().err), "fti")
@@ -161,6 +188,7 @@ def test_an_unknown_verb(capfd):
         ("--trainer.max_steps=-1", "give their number"),
         ("--trainer.accumulate_grad_batches=2", "--data.global_batch_size"),
         ("--trainer.gradient_clip_val=1.0", "--model.gradient_clip"),
+        ("--trainer.precision=bf16-true", "use bf16-mixed or 32-true"),
     ],
 )
 def test_trainer_settings_that_do_not_fit_this_package(fit, setting, mend):
@@ -169,11 +197,29 @@ def test_trainer_settings_that_do_not_fit_this_package(fit, setting, mend):
 
 def test_validate_gives_the_loss_of_a_checkpoint(fit, model, dataset, tmp_path, capfd):
     assert fit("--data.validation_share=0.3")[0] == 0
-    (checkpoint,) = (tmp_path / "out").rglob("last.ckpt")
+    (checkpoint,) = (tmp_path / "out").rglob("checkpoints/last")
     args = [f"--model.model={model}", f"--data.dataset={dataset}", "--data.validation_share=0.3"]
     args += ["--trainer.accelerator=cpu", f"--trainer.default_root_dir={tmp_path}/val", f"--ckpt_path={checkpoint}"]
     assert main(["validate", *args]) == 0
     assert "val/loss" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("checkpoint", ["last", "best"])
+def test_a_fit_goes_on_from_its_own_checkpoint(fit, tmp_path, checkpoint):
+    assert fit()[0] == 0
+    status, stderr = fit("--trainer.max_steps=3", f"--ckpt_path={checkpoint}")
+    assert status == 0, stderr
+    saved = {path.name for path in (tmp_path / "out").rglob("checkpoints/step=*")}
+    assert saved == {"step=000002", "step=000003"}
+    assert len(list((tmp_path / "out").rglob("skillmix/step=000000"))) == 1  # the resumed fit has evaluated its start
+
+
+def test_a_best_checkpoint_that_is_not_there(fit):
+    assert_one_clear_line(fit("--ckpt_path=best"), "--ckpt_path best", "name a folder")
+
+
+def test_a_checkpoint_that_is_not_there(fit):
+    assert_one_clear_line(fit("--ckpt_path=no/such/step"), "no/such/step: no checkpoint folder")
 
 
 def test_the_module_runs_as_a_program(tmp_path):

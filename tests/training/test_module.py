@@ -1,19 +1,21 @@
-"""Losses are compared with a plain PyTorch loop written here, not with the module's own code."""
+"""The module on one device; test_curves.py compares its losses with a plain PyTorch loop, on several too."""
+
+import shutil
 
 import lightning.pytorch as pl
 import pytest
 import torch
 from examples import dataset_rows, write_dataset
 from tiny import save_tiny_model
-from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM
+from torch.distributed.device_mesh import init_device_mesh
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from skillmix_lightning.data import SkillMixDataModule
-from skillmix_lightning.data.batching import StepSampler
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.training import SkillMixModule
-from skillmix_lightning.training.loss import has_plain_head, token_mean_loss
+from skillmix_lightning.training.adapters import LoraSettings
 
-STEPS = 12
+STEPS = 6
 BATCH = 8
 
 
@@ -36,22 +38,15 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    rows = dataset_rows(20, prompts="paper-v1", k=2) + dataset_rows(20)
-    return str(write_dataset(tmp_path_factory.mktemp("data") / "d.jsonl", rows))
+    return str(write_dataset(tmp_path_factory.mktemp("data") / "d.jsonl", dataset_rows(20)))
 
 
-def fit(model, dataset, tmp_path, micro_batch_size=4, **settings):
-    curve = Curve()
-    settings = {"learning_rate": 3e-3, "warmup_steps": 4, **settings}
-    module = SkillMixModule(model, **settings)
-    data = SkillMixDataModule(
-        dataset, model, global_batch_size=BATCH, micro_batch_size=micro_batch_size, validation_share=0
-    )
-    trainer = pl.Trainer(
+def quiet_trainer(tmp_path, callbacks=()):
+    return pl.Trainer(
         accelerator="cpu",
         max_epochs=-1,
         max_steps=STEPS,
-        callbacks=[curve],
+        callbacks=list(callbacks),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -59,40 +54,18 @@ def fit(model, dataset, tmp_path, micro_batch_size=4, **settings):
         use_distributed_sampler=False,
         default_root_dir=tmp_path,
     )
+
+
+def fit(model, dataset, tmp_path, micro_batch_size=4, callbacks=(), **settings):
+    curve = Curve()
+    settings = {"learning_rate": 3e-3, "warmup_steps": 4, **settings}
+    module = SkillMixModule(model, **settings)
+    data = SkillMixDataModule(
+        dataset, model, global_batch_size=BATCH, micro_batch_size=micro_batch_size, validation_share=0
+    )
+    trainer = quiet_trainer(tmp_path, [curve, *callbacks])
     trainer.fit(module, data)
     return curve, module, data
-
-
-def plain_loop(model_folder, examples):
-    """The same fit, one example at a time, with all logits."""
-    model = AutoModelForCausalLM.from_pretrained(model_folder)
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    losses = []
-    sampler = iter(StepSampler(len(examples), BATCH, seed=0))
-    for step in range(STEPS):
-        optimizer.param_groups[0]["lr"] = 3e-3 * min(1, (step + 1) / 4)
-        batch = [examples[i] for i in next(sampler)]
-        count = sum(sum(example.targets) for example in batch)
-        loss = 0
-        for example in batch:
-            ids = torch.tensor([example.input_ids])
-            log_probabilities = model(ids).logits[0, :-1].log_softmax(-1)
-            picked = log_probabilities.gather(1, ids[0, 1:, None])[:, 0]
-            loss = loss - picked[torch.tensor(example.targets[1:])].sum() / count
-        loss.backward()
-        losses.append(loss.item())
-        optimizer.step()
-        optimizer.zero_grad()
-    return losses
-
-
-def test_the_loss_curve_does_not_depend_on_the_micro_batch_and_is_the_plain_loops(model, dataset, tmp_path):
-    curves = {size: fit(model, dataset, tmp_path, size) for size in (1, 2, 4, 8)}
-    _, _, data = curves[1]
-    expected = plain_loop(model, data.train_examples)
-    assert expected[-1] < expected[0] - 0.5
-    for size, (curve, _, _) in curves.items():
-        assert curve.losses == pytest.approx(expected, rel=1e-5), f"micro-batches of {size}"
 
 
 def test_the_rate_rises_over_the_warm_up_and_is_constant_then(model, dataset, tmp_path):
@@ -103,16 +76,6 @@ def test_the_rate_rises_over_the_warm_up_and_is_constant_then(model, dataset, tm
 def test_without_a_warm_up_the_rate_is_constant(model, dataset, tmp_path):
     curve, _, _ = fit(model, dataset, tmp_path, warmup_steps=0)
     assert curve.rates == pytest.approx([3e-3] * STEPS)
-
-
-def test_a_micro_batch_without_targets_adds_nothing():
-    head = torch.nn.Linear(4, 10)
-    hidden = torch.randn(1, 3, 4, requires_grad=True)
-    loss = token_mean_loss(hidden, torch.full((1, 3), -100), head, torch.tensor(5))
-    loss.backward()
-    assert float(loss) == 0
-    assert hidden.grad is not None
-    assert not hidden.grad.any()
 
 
 def test_clipping_bounds_the_update(model, dataset, tmp_path):
@@ -135,21 +98,79 @@ def test_weights_gradients_and_optimizer_are_fp32(model, dataset, tmp_path):
     assert {p.dtype for p in module.parameters()} == {torch.float32}
 
 
-def test_a_model_that_caps_its_logits_is_trained_through_its_own_forward(model):
-    config = Gemma2Config(
-        vocab_size=50,
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=8,
-        final_logit_softcapping=0.05,
-    )
-    assert not has_plain_head(Gemma2ForCausalLM(config))
-    assert has_plain_head(AutoModelForCausalLM.from_pretrained(model))
-
-
 def test_all_settings_out_of_range_are_listed_at_once():
-    with pytest.raises(InputError, match=r"learning_rate is 0.0.*; warmup_steps is -1.*; gradient_clip is 0.0"):
-        SkillMixModule(learning_rate=0.0, warmup_steps=-1, gradient_clip=0.0)
+    with pytest.raises(
+        InputError,
+        match=r"learning_rate is 0.0.*; warmup_steps is -1.*; gradient_clip is 0.0.*; logits_chunk is 0.*; "
+        "quantization is nf4, and such weights cannot be trained; set lora too",
+    ):
+        SkillMixModule(learning_rate=0.0, warmup_steps=-1, gradient_clip=0.0, logits_chunk=0, quantization="nf4")
+
+
+def test_hyper_parameters_are_primitives():
+    module = SkillMixModule(lora=LoraSettings(rank=4))
+    assert module.hparams["lora"] == {"rank": 4, "alpha": 32, "dropout": 0.0, "target_modules": "all-linear"}
+    assert module.hparams["learning_rate"] == 2e-5
+
+
+def test_a_step_reports_the_loss_and_the_targets_of_every_example(model, dataset, tmp_path):
+    seen = []
+
+    class Outputs(pl.Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, *_):
+            seen.append((outputs, batch))
+
+    fit(model, dataset, tmp_path, micro_batch_size=3, callbacks=[Outputs()])
+    assert len(seen) == STEPS
+    for outputs, batch in seen:
+        losses, targets = torch.cat(outputs["example_losses"]), torch.cat(outputs["example_targets"])
+        assert losses.shape == targets.shape == (BATCH,)
+        assert not losses.requires_grad
+        assert targets.sum() == batch["step_targets"]
+        assert losses.sum() / targets.sum() == pytest.approx(outputs["loss"].item(), rel=1e-5)
+
+
+def test_validation_is_the_mean_over_all_target_tokens(model, dataset, tmp_path):
+    module = SkillMixModule(model)
+    data = SkillMixDataModule(dataset, model, global_batch_size=BATCH, micro_batch_size=3, validation_share=0.5)
+    trainer = quiet_trainer(tmp_path)
+    (logged,) = trainer.validate(module, data, verbose=False)
+    total = count = 0.0
+    for example in data.val_examples:
+        ids = torch.tensor([example.input_ids])
+        with torch.no_grad():
+            log_probabilities = module.model(ids).logits[0, :-1].log_softmax(-1)
+        picked = log_probabilities.gather(1, ids[0, 1:, None])[:, 0][torch.tensor(example.targets[1:])]
+        total, count = total - picked.sum().item(), count + len(picked)
+    assert logged["val/loss"] == pytest.approx(total / count, rel=1e-5)
+
+
+@pytest.fixture
+def sharded():
+    """Gives a module the mesh of four ranks, of which only this one is there, and a trainer."""
+    torch.distributed.init_process_group("fake", rank=1, world_size=4, store=FakeStore())
+
+    def prepare(module, **trainer_settings):
+        module._device_mesh = init_device_mesh("cpu", (4, 1), mesh_dim_names=("data_parallel", "tensor_parallel"))
+        module.trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, **trainer_settings)
+        return module
+
+    yield prepare
+    torch.distributed.destroy_process_group()
+
+
+def test_a_sharded_fit_that_resumes_reads_no_weights(sharded, model, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    resumed = sharded(SkillMixModule(str(folder)))
+    resumed.resuming = True
+    resumed.configure_model()
+    assert not any(parameter.is_meta for parameter in resumed.parameters())
+    with pytest.raises(InputError, match=r"holds neither model.safetensors nor model.safetensors.index.json"):
+        sharded(SkillMixModule(str(folder))).configure_model()
+
+
+def test_settings_that_do_not_go_with_shards_are_refused(sharded, model):
+    module = sharded(SkillMixModule(model, lora=LoraSettings(), quantization="nf4"), precision="bf16-true")
+    with pytest.raises(InputError, match=r"quantization works on one GPU only.*; precision bf16-true does not work"):
+        module.configure_model()

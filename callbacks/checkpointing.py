@@ -1,0 +1,225 @@
+"""When a fit is saved, which checkpoints stay, and what is found again after a kill."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_info
+
+from skillmix_lightning.errors import raise_all
+from skillmix_lightning.training import SkillMixModule, checkpoints
+from skillmix_lightning.training.checkpoints_random import RandomStates, capture, restore
+from skillmix_lightning.training.signals import REQUEUE, StopSignals, requeue
+from skillmix_lightning.training.strategy import FolderCheckpoints, save_in_folders
+
+
+class SkillMixCheckpoint(ModelCheckpoint):
+    """Saves checkpoint folders (`training/checkpoints.py`) with any strategy; a resumed fit goes on bit for bit.
+
+    Saves come every n optimizer steps, after the last one, and after the step during which SIGTERM or SIGUSR1 arrived;
+    the fit ends there, and a SLURM job is requeued on SIGUSR1. `--ckpt_path last` then goes on from the newest whole
+    checkpoint of a fit with the same settings, and begins anew where there is none, so that one command serves every
+    start of a job. Training's random numbers do not depend on what validation and evaluation draw between the steps.
+
+    Args:
+        dirpath: where checkpoints go; None for `checkpoints/` in the log folder.
+        filename: of a checkpoint, from `step` and logged metrics.
+        monitor: a logged metric whose best values are kept; None keeps the newest.
+        mode: whether the smallest (`min`) or largest (`max`) value of the metric is best.
+        save_top_k: how many are kept; -1 for all, 0 for none but the last.
+        save_last: whether `last` beside them always leads to the newest.
+        save_weights_only: leave the optimizer's states out: a third of the size, and no fit can go on from it.
+        every_n_train_steps: optimizer steps between saves; None saves after each validation.
+        asynchronous: copy the tensors to CPU memory and write them while training goes on.
+
+    Raises:
+        InputError: a setting is out of range.
+    """
+
+    FILE_EXTENSION = ""
+
+    def __init__(
+        self,
+        dirpath: str | None = None,
+        filename: str = "{step:06d}",
+        monitor: str | None = None,
+        mode: Literal["min", "max"] = "min",
+        save_top_k: int = 1,
+        save_last: bool = True,
+        save_weights_only: bool = False,
+        every_n_train_steps: int | None = None,
+        asynchronous: bool = False,
+    ) -> None:
+        problems = []
+        if save_top_k < -1:
+            problems.append(f"save_top_k is {save_top_k}, and must be at least -1")
+        if every_n_train_steps is not None and every_n_train_steps < 1:
+            problems.append(f"every_n_train_steps is {every_n_train_steps}, and must be at least 1, or null")
+        raise_all("--checkpoint", problems)
+        if monitor is None and save_top_k > 1:
+            monitor, mode = "step", "max"  # Lightning's way to say: the newest k
+        super().__init__(
+            dirpath=dirpath,
+            filename=filename,
+            monitor=monitor,
+            mode=mode,
+            save_top_k=save_top_k,
+            save_last=save_last,
+            save_weights_only=save_weights_only,
+            every_n_train_steps=every_n_train_steps,
+            enable_version_counter=False,
+        )
+        self.asynchronous = asynchronous
+        self.signals = StopSignals()
+        self._random: RandomStates | None = None
+        self._strategy: FolderCheckpoints | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Has the trainer's strategy keep checkpoints in folders, and clears what interrupted saves left."""
+        super().setup(trainer, pl_module, stage)
+        self._strategy = save_in_folders(trainer.strategy, self.asynchronous)
+        assert self.dirpath is not None, "Lightning has settled it"
+        if stage == "fit" and trainer.is_global_zero and Path(self.dirpath).is_dir():
+            checkpoints.recover(Path(self.dirpath))
+        trainer.strategy.barrier("skillmix: leftovers of interrupted saves are gone")
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Takes the random states of the checkpoint, if any, and listens for signals."""
+        super().on_train_start(trainer, pl_module)
+        self._random = self._folders.random_states
+        self.signals.listen()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Goes on with the random numbers where the last step ended, whatever was drawn in between."""
+        if self._random is not None:
+            restore(self._random)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Saves when it is time to, and ends the fit if a signal asks for it."""
+        self._random = self._folders.random_states = capture()
+        last = trainer.global_step == trainer.max_steps
+        due = self._every_n_train_steps > 0 and trainer.global_step % self._every_n_train_steps == 0
+        if (due or last) and not self._should_skip_saving_checkpoint(trainer):
+            candidates = self._monitor_candidates(trainer)
+            if self.monitor is not None and self.monitor not in candidates and not last:
+                self._defer_save_until_validation = True
+            else:
+                if self.monitor is None or self.monitor in candidates:
+                    self._save_topk_checkpoint(trainer, candidates)
+                self._save_last_checkpoint(trainer, candidates)
+        if stop := self.signals.agreed():
+            self._save_and_end(trainer, stop)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves after a validation, where that is the time to, or where a save has waited for its metric."""
+        due = self._defer_save_until_validation or self._every_n_train_steps == 0
+        if due and trainer.global_step and not self._should_skip_saving_checkpoint(trainer):
+            self._defer_save_until_validation = False
+            candidates = self._monitor_candidates(trainer)
+            self._save_topk_checkpoint(trainer, candidates)
+            self._save_last_checkpoint(trainer, candidates)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Nothing: fits are counted in steps."""
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves what no save has caught yet, and waits for a background save."""
+        if self.save_last and not self._should_skip_saving_checkpoint(trainer):
+            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+        self._folders.finish_saving()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Gives the signals back."""
+        self.signals.release()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Gives the signals back; a failed step is not worth saving."""
+        self.signals.release()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes back which checkpoints are best, unless they are in a folder that this fit does not write to."""
+        if state_dict["dirpath"] == self.dirpath:
+            super().load_state_dict(state_dict)
+
+    def find_best(self, trainer: Trainer, module: LightningModule, data: LightningDataModule | None) -> Path | None:
+        """The best checkpoint of an earlier start of this fit, by `monitor`; None if there is none.
+
+        Args:
+            trainer: of this start.
+            module: with this start's settings.
+            data: likewise.
+        """
+        for path in self._newest_first(trainer, module, data):
+            states: dict[str, Any] = checkpoints.load_plain(path / checkpoints.TRAINER).get("callbacks", {})
+            best = Path(states.get(self.state_key, {}).get("best_model_path", ""))
+            if checkpoints.is_whole(best):
+                return best.resolve()
+        return None
+
+    @property
+    def _folders(self) -> FolderCheckpoints:
+        assert self._strategy is not None, "setup comes first"
+        return self._strategy
+
+    def _save_and_end(self, trainer: Trainer, stop: Any) -> None:
+        if self._last_global_step_saved != trainer.global_step:
+            candidates = self._monitor_candidates(trainer)
+            if self.monitor in (None, "step"):
+                self._save_topk_checkpoint(trainer, candidates)
+            self._save_last_checkpoint(trainer, candidates)
+        self._folders.finish_saving()
+        rank_zero_info(f"{stop.name}: step {trainer.global_step} is saved; go on from it with --ckpt_path last")
+        trainer.strategy.barrier("skillmix: saved before the first rank leaves")
+        if stop == REQUEUE and trainer.is_global_zero:
+            requeue()
+        # Other ranks leave with 0: their launcher would kill rank 0 for anything else before it has requeued the job.
+        raise SystemExit(128 + stop if trainer.is_global_zero else 0)
+
+    def _save_last_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, torch.Tensor]) -> None:
+        """Points `last` to this step's checkpoint; where the metric kept none, saves one there."""
+        if self.save_last:
+            self.save_last = "link" if self._last_global_step_saved == trainer.global_step else True
+        super()._save_last_checkpoint(trainer, monitor_candidates)
+
+    def _should_remove_checkpoint(self, trainer: Trainer, previous: str, current: str) -> bool:
+        """Whether a checkpoint that another has taken the place of is this fit's own to remove.
+
+        The one it was resumed from is: kept, a requeued fit of 13B weights would leave 160 GB behind at each start.
+        """
+        assert self.dirpath is not None, "Lightning has settled it"
+        return previous != current and Path(self.dirpath).absolute() in Path(previous).absolute().parents
+
+    def _find_last_checkpoints(self, trainer: Trainer) -> set[str]:
+        """What `--ckpt_path last` chooses from: the newest whole checkpoint, if any."""
+        module = trainer.lightning_module
+        found = self._newest_first(trainer, module, getattr(trainer, "datamodule", None))
+        if found and isinstance(module, SkillMixModule):
+            module.resuming = True
+        return {str(path) for path in found[:1]}
+
+    def _newest_first(self, trainer: Trainer, module: LightningModule, data: LightningDataModule | None) -> list[Path]:
+        """Whole checkpoints of fits with the same settings: in `dirpath`, or beside this start's log folder.
+
+        Every rank must find the same, before the ranks can talk, so this is a function of the disk alone.
+        """
+        if self.dirpath is not None:
+            folders = [Path(self.dirpath)]
+        elif trainer.loggers and trainer.loggers[0].name is not None:
+            logger = trainer.loggers[0]
+            starts = Path(logger.save_dir or trainer.default_root_dir) / str(logger.name)
+            folders = [starts / "checkpoints", *sorted(starts.glob("*/checkpoints"))]
+        else:
+            folders = [Path(trainer.default_root_dir) / "checkpoints"]
+        ours = [checkpoints.plain(dict(part.hparams)) for part in (module, data) if part is not None]
+        return [path for path in checkpoints.newest_first(folders) if _settings(path) == ours[: len(_settings(path))]]
+
+
+def _settings(path: Path) -> list[dict[str, Any]]:
+    """The settings that a checkpoint's module and data were made with."""
+    saved: dict[str, Any] = checkpoints.load_plain(path / checkpoints.TRAINER)
+    keys = (LightningModule.CHECKPOINT_HYPER_PARAMS_KEY, LightningDataModule.CHECKPOINT_HYPER_PARAMS_KEY)
+    return [saved[key] for key in keys if key in saved]
