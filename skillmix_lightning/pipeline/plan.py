@@ -1,11 +1,13 @@
 """The plan that evaluation, synthesis and the training callback share: what is written, and how often."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from skillmix_lightning.catalogue import Catalogue, Combination, Split, draw_combinations, load_catalogue
+from skillmix_lightning.catalogue import Catalogue, Combination, Content, Split, draw_combinations, load_catalogue
 from skillmix_lightning.errors import raise_all
+from skillmix_lightning.pipeline.trained import trained_combinations
 from skillmix_lightning.prompts import PromptSet, load_prompts
 from skillmix_lightning.students.base import Request
 
@@ -15,7 +17,7 @@ class Plan:
     """What an evaluation asks for.
 
     Attributes:
-        catalogue: `verifiable`, or the path of a catalogue.
+        catalogue: `language`, `verifiable`, or the path of a catalogue.
         splits: which of train, held_out, all.
         ks: how many skills a text combines.
         combinations: per split and k.
@@ -24,6 +26,8 @@ class Plan:
         seed: of the draw.
         prompts: a built-in prompt set, or a folder.
         allow_incompatible: also draw skills recorded as impossible in one text.
+        common_skills: also draw skills marked as common; False gives the "uncommon" variant.
+        exclude_data: a data set, JSONL, whose combinations are never drawn: what the student was trained on.
     """
 
     catalogue: str = "verifiable"
@@ -35,6 +39,8 @@ class Plan:
     seed: int = 0
     prompts: str = "brief-v1"
     allow_incompatible: bool = False
+    common_skills: bool = True
+    exclude_data: str | None = None
 
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in ("combinations", "generations", "gradings")}
@@ -51,15 +57,21 @@ class Plan:
         """The prompt set."""
         return load_prompts(self.prompts)
 
-    def draw(self) -> list[Combination]:
+    def draw(self, exclude: Collection[Content] = frozenset()) -> list[Combination]:
         """All combinations, by split and k; the same for every model and checkpoint.
 
         The `all` split can draw what `train` or `held_out` drew; its ids have an index of their own, so that the
         records of the two are not taken for one another.
 
+        Args:
+            exclude: skills and topics not to be drawn together, beside those of `exclude_data`.
+
         Raises:
-            InputError: a split has too few skills or combinations.
+            InputError: a split has too few skills or combinations, or `exclude_data` cannot be read.
         """
+        excluded = {*exclude}
+        if self.exclude_data is not None:
+            excluded |= trained_combinations(Path(self.exclude_data))
         return [
             combination
             for split in self.splits
@@ -72,12 +84,14 @@ class Plan:
                 self.seed,
                 self.allow_incompatible,
                 index=int(split == "all"),
+                common_skills=self.common_skills,
+                exclude=excluded,
             )
         ]
 
-    def requests(self) -> list[Request]:
-        """What the student is asked: every combination in every generation round."""
-        return requests_for(self.load_catalogue(), self.load_prompts(), self.draw(), self.generations)
+    def requests(self, exclude: Collection[Content] = frozenset()) -> list[Request]:
+        """What the student is asked: every combination of `draw` in every generation round."""
+        return requests_for(self.load_catalogue(), self.load_prompts(), self.draw(exclude), self.generations)
 
     def manifest(self) -> dict[str, Any]:
         """The plan as a run's manifest holds it, with the ids of catalogue and prompts."""

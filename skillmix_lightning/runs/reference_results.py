@@ -138,7 +138,7 @@ def _grades(texts: Sequence[Composition], generation: Generation, grading: Gradi
         if row.asked_for != of.asked_for:
             continue
         reply = row.turns[-1]["content"]
-        parsed = parse_reply(reply, Rubric.of(text.combination))
+        parsed = parse_reply(reply, Rubric.of(text.combination), text=text.text)
         points, opinion = dict(parsed.points), {}
         if parsed.status == "ok":
             opinion[LENGTH] = points[LENGTH]

@@ -17,10 +17,13 @@ from typing import Any
 from skillmix_lightning.catalogue import Combination
 from skillmix_lightning.errors import InputError, raise_all
 from skillmix_lightning.graders.base import Grade
-from skillmix_lightning.runs.jsonl import append_rows, parse_row, read_rows
+from skillmix_lightning.runs.jsonl import WriteError, append_rows, parse_row, read_rows, sync_folder
+from skillmix_lightning.runs.resume import Resume, check_resume, differences
 from skillmix_lightning.students.base import Composition
 
 _VERSIONED = ("skillmix-lightning", "torch", "lightning", "transformers")
+#: What a manifest says beside what was asked: versions, and what `Run.note` adds. A resumed run may differ in it.
+NOTES = ("made_with", "may_change", "models", "prices", "spent")
 _COMPOSITION_FIELDS = {
     "combination_id": str,
     "split": str,
@@ -44,6 +47,8 @@ _GRADE_FIELDS = {
     "usage": dict,
     "cost_usd": float,
 }
+#: Records of graders that have nothing to say on these may lack them.
+_OPTIONAL_GRADE_FIELDS = {"reason": str, "opinion": dict}
 
 
 @dataclass(frozen=True)
@@ -53,17 +58,26 @@ class Run:
     folder: Path
 
     @classmethod
-    def start(cls, folder: Path, manifest: Mapping[str, Any]) -> "Run":
+    def start(cls, folder: Path, manifest: Mapping[str, Any], resume: Resume = "if-possible") -> "Run":
         """Opens the folder for a run with this manifest; one that is there already is gone on with.
 
+        Args:
+            folder: of the run; made if it is not there.
+            manifest: what is asked. A run that was asked for something else is refused.
+            resume: whether a run may, or has to, be there already.
+
         Raises:
-            InputError: the folder cannot be written, or holds a run that was asked for something else.
+            InputError: the folder cannot be written, holds a run that was asked for something else (all differences are
+                shown), or is not as `resume` says.
         """
         run = cls(folder)
+        check_resume(folder, run.manifest_file.exists(), resume)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if run.manifest_file.exists():
                 run._check_same(manifest)
+            elif lost := [file.name for file in (run.compositions_file, run.grades_file) if file.exists()]:
+                raise InputError(f"{folder}: holds {' and '.join(lost)} without a manifest; give a folder of its own")
             else:
                 write_json(run.manifest_file, {**manifest, "made_with": made_with()})
         except OSError as error:
@@ -74,6 +88,16 @@ class Run:
     def manifest_file(self) -> Path:
         """What was asked, and with what."""
         return self.folder / "manifest.json"
+
+    @property
+    def compositions_file(self) -> Path:
+        """The texts, one a line."""
+        return self.folder / "compositions.jsonl"
+
+    @property
+    def grades_file(self) -> Path:
+        """The grades, one a line."""
+        return self.folder / "grades.jsonl"
 
     @property
     def scores_file(self) -> Path:
@@ -91,13 +115,30 @@ class Run:
         except OSError as error:
             raise InputError(f"{self.folder}: holds no run, {self.manifest_file.name}: {error.strerror}") from None
 
+    def note(self, **notes: Any) -> None:
+        """Writes down in the manifest what no resumed run is held to; a note of the same name is replaced.
+
+        Raises:
+            WriteError: the manifest cannot be written; the old one stays.
+        """
+        assert notes.keys() <= set(NOTES), "what is asked is written once"
+        write_json(self.manifest_file, {**self.manifest(), **notes})
+
     def add_compositions(self, compositions: Sequence[Composition]) -> None:
-        """Appends compositions; they are on disk when this returns."""
-        append_rows(self.folder / "compositions.jsonl", [composition_row(c) for c in compositions])
+        """Appends compositions; they are on disk when this returns.
+
+        Raises:
+            WriteError: they are not; what was there before is.
+        """
+        append_rows(self.compositions_file, [composition_row(c) for c in compositions])
 
     def add_grades(self, grades: Sequence[Grade]) -> None:
-        """Appends grades; they are on disk when this returns."""
-        append_rows(self.folder / "grades.jsonl", [vars(grade) for grade in grades])
+        """Appends grades; they are on disk when this returns.
+
+        Raises:
+            WriteError: they are not; what was there before is.
+        """
+        append_rows(self.grades_file, [vars(grade) for grade in grades])
 
     def compositions(self) -> list[Composition]:
         """All compositions.
@@ -105,7 +146,7 @@ class Run:
         Raises:
             InputError: a line is malformed (file, line, field).
         """
-        path = self.folder / "compositions.jsonl"
+        path = self.compositions_file
         return [composition_of_row(_checked(row, _COMPOSITION_FIELDS, path, number)) for number, row in read_rows(path)]
 
     def grades(self) -> list[Grade]:
@@ -114,16 +155,18 @@ class Run:
         Raises:
             InputError: a line is malformed (file, line, field).
         """
-        path = self.folder / "grades.jsonl"
-        return [grade_of_row(_checked(row, _GRADE_FIELDS, path, number)) for number, row in read_rows(path)]
+        path = self.grades_file
+        return [
+            grade_of_row(_checked(row, _GRADE_FIELDS, path, number, _OPTIONAL_GRADE_FIELDS))
+            for number, row in read_rows(path)
+        ]
 
     def _check_same(self, manifest: Mapping[str, Any]) -> None:
-        old = self.manifest()
-        asked = json.loads(json.dumps(manifest))
-        different = [key for key in asked if old.get(key) != asked[key]]
-        if different:
+        old = {key: value for key, value in self.manifest().items() if key not in NOTES}
+        if different := differences(old, manifest):
             raise InputError(
-                f"{self.folder}: holds a run with another {', '.join(different)}; give a folder of its own"
+                f"{self.folder}: holds a run that was asked for something else ({'; '.join(different)}); "
+                "ask for the same, or give a folder of its own"
             )
 
 
@@ -160,14 +203,28 @@ def composition_of_row(row: Mapping[str, Any]) -> Composition:
 
 def grade_of_row(row: Mapping[str, Any]) -> Grade:
     """The grade of a line."""
-    return Grade(**{name: row[name] for name in Grade.__dataclass_fields__})
+    return Grade(**{name: row[name] for name in Grade.__dataclass_fields__ if name in row})
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON document so that a reader sees the old file or the new one, never a part."""
+    """Writes a JSON document so that a reader, after a power cut too, sees the old file or the new one, never a part.
+
+    Raises:
+        WriteError: it cannot be written; the old file stays.
+    """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    try:
+        try:
+            with unfinished.open("w", encoding="utf-8") as file:
+                file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror, str(path)) from error
 
 
 def made_with() -> dict[str, Any]:
@@ -193,12 +250,24 @@ def _git_commit() -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _checked(row: dict[str, Any], fields: Mapping[str, type], path: Path, number: int) -> dict[str, Any]:
+def _checked(
+    row: dict[str, Any],
+    fields: Mapping[str, type],
+    path: Path,
+    number: int,
+    optional: Mapping[str, type] | None = None,
+) -> dict[str, Any]:
     problems = [f'the field "{name}" is missing' for name in fields if name not in row]
     problems += [
         f'the field "{name}" is a {type(row[name]).__name__}, not a {kind.__name__}'
-        for name, kind in fields.items()
+        for name, kind in {**fields, **(optional or {})}.items()
         if name in row and not isinstance(row[name], (int, float) if kind is float else kind)
     ]
+    if not problems:
+        problems = [
+            f'the points of "{criterion}" are {json.dumps(points)}, and must be a number from 0 to 1'
+            for criterion, points in row.get("points", {}).items()
+            if not isinstance(points, (int, float)) or not 0 <= points <= 1
+        ]
     raise_all(f"{path}, line {number}", problems)
     return row

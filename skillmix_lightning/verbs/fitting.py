@@ -112,7 +112,6 @@ class FitCLI(LightningCLI):
         self._settle_checkpoint()
         _check_writable(Path(self.trainer.log_dir or self.trainer.default_root_dir))
 
-
     def _settle_checkpoint(self) -> None:
         """Finds what `--ckpt_path best` means, and tells the module that a checkpoint brings its weights.
 

@@ -7,7 +7,10 @@ import pytest
 from chat_server import KEY, refuses, says
 from records import composition, small_catalogue
 
-from skillmix_lightning.endpoint import client
+from skillmix_lightning.endpoint import Services, retry
+from skillmix_lightning.endpoint.budget import Budget
+from skillmix_lightning.endpoint.cache import ResponseCache
+from skillmix_lightning.endpoint.prices import Price, Prices
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.graders import EndpointGrader, Rubric, response_schema
 
@@ -104,13 +107,54 @@ def test_an_empty_text_gets_zeros_without_a_call(server):
 
 
 def test_a_server_that_stays_away_makes_an_error_and_the_others_go_on(server, monkeypatch):
-    monkeypatch.setattr(client, "FIRST_WAIT_S", 0.0)
-    server.script = [refuses(503, "overloaded")] * client.ATTEMPTS
+    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.0)
+    server.script = [refuses(503, "overloaded")] * retry.ATTEMPTS
     server.default = says(table("11111"))
     failed, graded = grader_of(server, concurrency=1).grade([composition("c0"), composition("c1")])
     assert (failed.status, failed.points) == ("error", {})
     assert failed.reason.startswith(f"the server at {server.base_url} answers 503")
     assert graded.status == "ok"
+
+
+def test_several_gradings_of_a_text_can_be_one_request(server):
+    server.respond = lambda call: says(table("11111"), n=call.get("n", 1))
+    texts = [composition(f"c{number}") for number in range(2)]
+    grades = list(grader_of(server, n=2).grade(texts, gradings=3))
+    assert sorted((g.combination_id, g.grading) for g in grades) == [(f"c{c}", n) for c in range(2) for n in range(3)]
+    assert sorted(call.get("n", 1) for call in server.calls) == [1, 1, 2, 2]
+    assert {grade.status for grade in grades} == {"ok"}
+
+
+def test_one_of_several_gradings_that_cannot_be_read_is_asked_for_again(server):
+    both = says(table("11111"), n=2)
+    both.body["choices"][1]["message"]["content"] = "Point earned: 1"
+    server.script = [both, says(table("11110"))]
+    grades = sorted(grader_of(server, n=2).grade([composition()], gradings=2), key=lambda grade: grade.grading)
+    assert [grade.points["length"] for grade in grades] == [1, 1]
+    assert [grade.usage["attempts"] for grade in grades] == [1, 2]
+    assert ["n" in call for call in server.calls] == [True, False]
+
+
+@pytest.mark.parametrize("prompts", ["paper-v1", "hardened-v1"])
+def test_a_grading_is_not_paid_for_again_and_another_round_is_another_sample(server, tmp_path, prompts):
+    server.default = says(json.dumps(dict.fromkeys(IDS, 1)) if prompts == "hardened-v1" else table("11111"))
+    prices = Prices({"gpt-x": Price(10.0, 20.0, 10.0, 10.0, 20.0)})
+    grader = grader_of(server, prompts=prompts)
+    grader.services = Services(ResponseCache(tmp_path / "cache.sqlite"), Budget(None, None, prices))
+    paid, again = (list(grader.grade([composition()], gradings=2)) for _ in range(2))
+    assert len(server.calls) == 2
+    assert [grade.cost_usd for grade in paid] == [pytest.approx((10 * 10 + 3 * 20) / 1e6)] * 2
+    assert [grade.cost_usd for grade in again] == [0, 0]
+    assert [grade.points for grade in again] == [grade.points for grade in paid]
+
+
+def test_a_reply_that_could_not_be_read_is_not_what_is_asked_for_again(server, tmp_path):
+    server.script = [says("Point earned: 1"), says(table("11111"))]
+    grader = grader_of(server)
+    grader.services = Services(ResponseCache(tmp_path / "cache.sqlite"))
+    [grade], [again] = (list(grader.grade([composition()])) for _ in range(2))
+    assert grade.status == again.status == "ok"
+    assert len(server.calls) == 2
 
 
 def test_a_refused_key_ends_the_grading_with_what_to_set(server):

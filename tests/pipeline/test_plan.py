@@ -1,11 +1,20 @@
+import dataclasses
+import json
+from pathlib import Path
+
 import pytest
+from examples import write_dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillmix_lightning.catalogue import load_catalogue
+from skillmix_lightning.catalogue import Combination, Content, load_catalogue
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.pipeline.plan import Plan
 from skillmix_lightning.prompts import load_prompts
+
+
+def content(combination: Combination) -> Content:
+    return frozenset(combination.skills), combination.topic
 
 
 def test_every_combination_is_asked_for_in_every_generation_round() -> None:
@@ -38,6 +47,36 @@ def test_no_id_is_drawn_twice_even_where_splits_overlap(seed: int) -> None:
 def test_the_splits_do_overlap_in_what_they_ask_for() -> None:
     drawn = Plan(splits=("train", "all"), ks=(1,), combinations=200).draw()
     assert len({(combination.skills, combination.topic) for combination in drawn}) < 400
+
+
+def test_what_a_model_was_trained_on_is_not_asked_for_and_the_rest_stays(tmp_path: Path) -> None:
+    plan = Plan(splits=("train", "all"), ks=(1, 2), combinations=40, generations=2)
+    whole = plan.draw()
+    trained = {content(c) for c in whole[:60:2]}
+    drawn = plan.draw(exclude=trained)
+    assert [request.combination for request in plan.requests(exclude=trained)][::2] == drawn
+    assert not {content(c) for c in drawn} & trained
+    assert set(drawn) >= {c for c in whole if content(c) not in trained}
+    assert len(drawn) == len(whole) == 160
+
+    rows = [{"skills": sorted(skills), "topic": topic} for skills, topic in trained]
+    other = (frozenset(whole[1].skills), whole[1].topic)
+    data = write_dataset(tmp_path / "d.jsonl", rows)
+    assert dataclasses.replace(plan, exclude_data=str(data)).draw() == drawn
+    assert dataclasses.replace(plan, exclude_data=str(data)).draw(exclude={other}) == plan.draw({*trained, other})
+
+
+def test_the_uncommon_variant_has_no_common_skill(tmp_path: Path) -> None:
+    rows = [
+        {"name": name, "category": category, "definition": f"A text shows {name}.", "example": f"It is {name} here."}
+        for name, category in (("a", "literary"), ("b", "literary"), ("c", "logic"), ("d", "logic"))
+    ]
+    skills = [{**row, "common": row["name"] in "ac"} for row in rows]
+    topics = [{"name": "Knots", "split": "train"}, {"name": "Kites", "split": "held_out"}]
+    (tmp_path / "c.yaml").write_text(json.dumps({"skills": skills, "topics": topics}))  # JSON is YAML
+    plan = Plan(str(tmp_path), ks=(1,), combinations=1, common_skills=False)
+    assert [c.skills for c in plan.draw()] == [("b",), ("d",)]
+    assert plan.manifest()["plan"]["common_skills"] is False
 
 
 def test_a_plan_s_mistakes_are_listed_at_once() -> None:

@@ -1,3 +1,7 @@
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -5,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skillmix_lightning.errors import InputError
-from skillmix_lightning.runs.jsonl import append_rows, read_rows
+from skillmix_lightning.runs.jsonl import WriteError, append_rows, read_rows
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -87,3 +91,60 @@ def test_text_is_readable_in_the_file_and_half_a_surrogate_pair_does_no_harm(tmp
     append_rows(path, [{"text": "naïve 蜂\u2028"}, {"text": "half \ud83d"}])
     assert "naïve 蜂" in path.read_text(encoding="utf-8")
     assert rows(path) == [{"text": "naïve 蜂\u2028"}, {"text": "half \ud83d"}]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)], capture_output=True)
+    if mount.returncode:
+        pytest.skip("mounting a small disk takes root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_loses_nothing_written_and_appending_goes_on_once_there_is_room(small_disk: Path) -> None:
+    path = small_disk / "full.jsonl"
+    written = [{"n": n, "text": "x" * 1000} for n in range(40)]
+    append_rows(path, written)
+    with pytest.raises(WriteError, match="No space left on device") as failed:
+        append_rows(path, [{"n": n, "text": "y" * 1000} for n in range(40, 80)])
+    assert failed.value.filename == str(path)
+    kept = rows(path)
+    assert kept[:40] == written
+    assert [row["n"] for row in kept] == list(range(len(kept)))
+    with pytest.raises(WriteError):
+        append_rows(path, [{"text": "z" * 30_000}])
+    assert rows(path) == kept
+    subprocess.run(["mount", "-o", "remount,size=256k", str(small_disk)], check=True)
+    append_rows(path, [{"text": "z" * 30_000}])
+    assert rows(path) == [*kept, {"text": "z" * 30_000}]
+
+
+def test_lost_permission_is_a_write_error_and_what_was_written_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    append_rows(path, [{"a": 1}])
+    path.rename(tmp_path / "kept.jsonl")
+    path.mkdir()  # what even root may not write to
+    with pytest.raises(WriteError, match="Is a directory"):
+        append_rows(path, [{"a": 2}])
+    assert rows(tmp_path / "kept.jsonl") == [{"a": 1}]
+
+
+def test_rows_are_on_disk_when_appending_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[int, bool]] = []
+    fsync = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: (synced.append((os.fstat(handle).st_size, stat_is_folder(handle))), fsync(handle))
+    )
+    path = tmp_path / "a.jsonl"
+    append_rows(path, [{"a": 1}])
+    append_rows(path, [{"a": 2}, {"a": 3}])
+    assert [size for size, is_folder in synced if not is_folder] == [9, 27]
+    assert [is_folder for _, is_folder in synced] == [False, True, False]  # the name of a first file too
+
+
+def stat_is_folder(handle: int) -> bool:
+    return stat.S_ISDIR(os.fstat(handle).st_mode)

@@ -1,4 +1,6 @@
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,6 +8,7 @@ from records import composition, grade
 
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.runs import Run
+from skillmix_lightning.runs.jsonl import WriteError
 from skillmix_lightning.runs.run import composition_row, write_json
 
 MANIFEST = {"plan": {"ks": (1, 2), "seed": 0}, "catalogue_id": "abc"}
@@ -55,7 +58,31 @@ def test_a_grade_s_line_has_the_fields_of_the_format(run: Run) -> None:
         "raw": "",
         "usage": {},
         "cost_usd": 0.0,
+        "reason": "",
+        "opinion": {},
     }
+
+
+def test_a_grade_s_line_may_lack_what_few_graders_say(run: Run) -> None:
+    given = replace(grade(composition(), "", status="refused"), reason="an apology", opinion={"total": 5})
+    run.add_grades([given])
+    assert run.grades() == [given]
+    row = {name: value for name, value in vars(given).items() if name not in ("reason", "opinion")}
+    (run.folder / "grades.jsonl").write_text(json.dumps(row) + "\n")
+    assert run.grades() == [replace(given, reason="", opinion={})]
+    (run.folder / "grades.jsonl").write_text(json.dumps({**row, "opinion": "good"}) + "\n")
+    with pytest.raises(InputError, match=r'line 1: the field "opinion" is a str, not a dict$'):
+        run.grades()
+
+
+@pytest.mark.parametrize("points", ["1", None, 2, -0.5])
+def test_points_are_numbers_from_0_to_1(run: Run, points: object) -> None:
+    row = {**vars(grade(composition(), "11 111")), "points": {"topic": 0.5, "sense": points}}
+    (run.folder / "grades.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(InputError) as refused:
+        run.grades()
+    said = f'the points of "sense" are {json.dumps(points)}, and must be a number from 0 to 1'
+    assert str(refused.value).endswith(f"grades.jsonl, line 1: {said}")
 
 
 def test_the_manifest_says_what_was_asked_and_with_what(run: Run) -> None:
@@ -73,11 +100,51 @@ def test_a_run_started_again_with_the_same_manifest_goes_on(run: Run) -> None:
     assert run.manifest_file.read_bytes() == before
 
 
-def test_a_run_with_another_manifest_is_refused_and_the_keys_named(run: Run) -> None:
-    other = {"plan": {"ks": (1, 2), "seed": 1}, "catalogue_id": "abc", "grader": "checker"}
+def test_a_run_with_another_manifest_is_refused_and_every_difference_shown(run: Run) -> None:
+    other = {"plan": {"ks": (1, 2), "seed": 1}, "catalogue_id": "abc", "grader": {"class": "checker"}}
     with pytest.raises(InputError) as refused:
         Run.start(run.folder, other)
-    assert str(refused.value) == f"{run.folder}: holds a run with another plan, grader; give a folder of its own"
+    assert str(refused.value) == (
+        f"{run.folder}: holds a run that was asked for something else "
+        '(plan.seed: 0 → 1; grader: (none) → {"class": "checker"}); ask for the same, or give a folder of its own'
+    )
+
+
+def test_a_run_that_was_asked_for_more_is_another(run: Run) -> None:
+    with pytest.raises(InputError, match=r'something else \(catalogue_id: "abc" → \(none\)\); ask'):
+        Run.start(run.folder, {"plan": MANIFEST["plan"]})
+    with pytest.raises(InputError, match=r"something else \(step: \(none\) → null\); ask"):
+        Run.start(run.folder, {**MANIFEST, "step": None})
+
+
+def test_a_run_that_is_there_is_refused_by_never_and_one_that_is_not_by_always(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refused:
+        Run.start(run.folder, MANIFEST, "never")
+    assert str(refused.value) == (
+        f"{run.folder}: holds a run already, and --resume is never; give --out a folder of its own, or --resume always"
+    )
+    Run.start(run.folder, MANIFEST, "always")
+    with pytest.raises(InputError) as refused:
+        Run.start(tmp_path / "none", MANIFEST, "always")
+    said = f"{tmp_path / 'none'}: holds no run to go on with, and --resume is always; check --out"
+    assert str(refused.value) == said
+    assert not (tmp_path / "none").exists()
+    Run.start(tmp_path / "new", MANIFEST, "never")
+
+
+def test_records_without_a_manifest_are_not_gone_on_with(run: Run) -> None:
+    run.add_compositions([composition()])
+    run.manifest_file.unlink()
+    with pytest.raises(InputError, match=r"holds compositions\.jsonl without a manifest; give a folder of its own$"):
+        Run.start(run.folder, MANIFEST)
+
+
+def test_notes_stand_in_the_manifest_and_hold_nobody_to_them(run: Run) -> None:
+    run.note(models={"student": "m"}, spent={"usd": 1.0})
+    run.note(spent={"usd": 2.0})
+    manifest = Run.start(run.folder, MANIFEST).manifest()
+    assert (manifest["models"], manifest["spent"]) == ({"student": "m"}, {"usd": 2.0})
+    assert manifest["plan"] == {"ks": [1, 2], "seed": 0}
 
 
 @pytest.mark.parametrize("below", ["", "run"])
@@ -130,3 +197,13 @@ def test_a_document_is_replaced_whole(tmp_path: Path) -> None:
     write_json(path, {"b": "蜂"})
     assert path.read_text(encoding="utf-8") == '{\n  "b": "蜂"\n}\n'
     assert [file.name for file in tmp_path.iterdir()] == ["scores.json"]
+
+
+def test_a_document_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    write_json(path, {"a": 1})
+    (tmp_path / f".scores.json.{os.getpid()}").mkdir()
+    with pytest.raises(WriteError) as failed:
+        write_json(path, {"b": 1})
+    assert failed.value.filename == str(path)
+    assert json.loads(path.read_text()) == {"a": 1}

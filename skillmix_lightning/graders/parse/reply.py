@@ -18,6 +18,7 @@ _REFUSAL = re.compile(
     r"[^.\n]*\b(?:grad(?:e|ing)|assist|help|comply|evaluat|assess|provid|fulfil|continue|engage)",
     re.IGNORECASE,
 )
+_NOT_BLANK = re.compile(r"\S")
 _OPENING = 200  # characters in which a refusal says so
 _QUOTED = 40
 
@@ -45,7 +46,7 @@ class _Evaluation:
     problems: list[str] = field(default_factory=list)
 
 
-def parse_reply(reply: str, rubric: Rubric, finish_reason: str = "stop") -> ParsedReply:
+def parse_reply(reply: str, rubric: Rubric, finish_reason: str = "stop", text: str = "") -> ParsedReply:
     """Reads the points of a reply's table or JSON verdict, matched to criteria by name. Never raises.
 
     A criterion has to have exactly one row with a point from 0 to 1: with none, with two (even equal ones), or with
@@ -54,17 +55,26 @@ def parse_reply(reply: str, rubric: Rubric, finish_reason: str = "stop") -> Pars
     that has every row, since graders correct themselves; if none has, their rows are taken together. A reply that was
     cut before the rows were complete is "truncated"; one cut later, within its reasons, is as good as a whole one.
 
+    The graded text has no say: where it holds rows of its own, verbatim quotations of it are not read, and tables that
+    still differ, one of which may be half a quotation, make the reply "unparsed".
+
     Args:
         reply: what the grader wrote.
         rubric: the criteria, and how they were worded.
         finish_reason: as the server words it: "length" for a cut reply, "content_filter" for a blocked one.
+        text: the graded text.
     """
     if finish_reason == "content_filter":
         return ParsedReply("refused", {}, "the server's content filter stopped the reply")
     cut = finish_reason == "length"
     labels = Labels(rubric)
+    text = text.strip()
+    forged = bool(text and (read_tables(text, labels, cut=False) or read_verdicts(text, labels)))
+    if forged:
+        reply = reply.replace(text, _NOT_BLANK.sub(" ", text))
     readings = sorted(read_tables(reply, labels, cut) + read_verdicts(reply, labels), key=lambda reading: reading.start)
-    readings = _behind_the_announcement(reply, readings)
+    if not forged:
+        readings = _behind_the_announcement(reply, readings)
     if not readings:
         return _without_points(reply, cut)
 
@@ -73,6 +83,8 @@ def parse_reply(reply: str, rubric: Rubric, finish_reason: str = "stop") -> Pars
     complete = [(reading, found) for reading, found in evaluated if not found.problems]
     if complete and not (broken_off and evaluated[-1][1].problems):
         reading, found = complete[-1]
+        if forged and any(other.points != found.points for _, other in complete):
+            return ParsedReply("unparsed", {}, f"{len(complete)} whole tables that differ, and the text holds rows too")
         return ParsedReply("ok", found.points, total=_total([reading]))
     together = _evaluated(readings, rubric)
     if not together.problems:

@@ -1,0 +1,313 @@
+"""The budget of a command: what was spent, what calls under way may still cost, and the cap that is never passed.
+
+A call takes the most it can cost out of the budget before it is sent (`Budget.reserve`), and gives back what it did not
+use once its usage is known (`Reservation.settle`). So what is spent and what may be are never more than the cap.
+"""
+
+import asyncio
+import math
+import threading
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from skillmix_lightning.endpoint.prices import Prices
+from skillmix_lightning.errors import InputError, Stopped, raise_all
+
+__all__ = ["Budget", "BudgetReached", "Reservation", "Stopped", "dollars", "projected"]
+
+_PICO = 10**12
+
+
+class BudgetReached(Stopped):
+    """The next call could pass the budget."""
+
+
+class _Amount(NamedTuple):
+    """Dollars in whole picodollars, so that sums are exact (a token's price is a whole number of them), and tokens."""
+
+    usd: int
+    tokens: int
+
+    def plus(self, other: "_Amount") -> "_Amount":
+        return _Amount(self.usd + other.usd, self.tokens + other.tokens)
+
+    def minus(self, other: "_Amount") -> "_Amount":
+        return _Amount(self.usd - other.usd, self.tokens - other.tokens)
+
+
+class Reservation:
+    """The room one call holds in a budget until it ends, in exactly one of `settle`, `settle_lost` and `release`.
+
+    Attributes:
+        model: the name that is asked for.
+        prompt_tokens: at most.
+        completion_tokens: at most.
+        usd: what the call can cost at most; 0.0 if the model's price is unknown.
+    """
+
+    def __init__(
+        self, budget: "Budget", model: str, prompt_tokens: int, completion_tokens: int, batch: bool = False
+    ) -> None:
+        self.model = model
+        self.prompt_tokens = prompt_tokens
+        self.completion_tokens = completion_tokens
+        price = budget.prices.of(model)
+        self.usd = 0.0 if price is None else price.cost_at_most(prompt_tokens, completion_tokens, batch)
+        self._budget = budget
+        self._batch = batch
+        self._open = True
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the call can take at most."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def settle(self, usage: Mapping[str, Any], model: str = "") -> float:
+        """Counts what the call has taken. A server that bills more than was possible is counted, and stops the budget.
+
+        Args:
+            usage: as in `Price.cost`. What the server does not count is taken to be the most it can be.
+            model: the model that answered, which may be a dated one with a price of its own.
+
+        Returns:
+            The call's cost in dollars; 0.0 if the model's price is unknown.
+        """
+        most = {"prompt_tokens": self.prompt_tokens, "completion_tokens": self.completion_tokens}
+        counted = {**usage, **{name: at_most for name, at_most in most.items() if usage.get(name) is None}}
+        prices = self._budget.prices
+        price = prices.of(model) or prices.of(self.model)
+        cost = 0.0 if price is None else price.cost(counted, self._batch)
+        taken = _Amount(_picodollars(cost), sum(counted[name] for name in most))
+        self._close(taken, any(counted[name] > at_most for name, at_most in most.items()))
+        return cost
+
+    def settle_lost(self) -> float:
+        """Counts a call that was sent and whose reply was lost at the most it can cost, since it may be billed.
+
+        Returns:
+            That cost in dollars.
+        """
+        self._close(self.amount)
+        return self.usd
+
+    def release(self) -> None:
+        """Gives everything back: the call was never sent, or the server refused it."""
+        self._close(_Amount(0, 0))
+
+    @property
+    def amount(self) -> _Amount:
+        """Both in the budget's own units."""
+        return _Amount(_picodollars(self.usd), self.tokens)
+
+    def _close(self, taken: _Amount, beyond: bool = False) -> None:
+        assert self._open, "a reservation ends once"
+        self._open = False
+        self._budget._ended(self, taken, beyond)
+
+
+class Budget:
+    """Counts what the calls of a command cost, and stops them before a cap is passed. Threads and tasks may share it.
+
+    Args:
+        usd: the cap in dollars, None for no cap.
+        tokens: the cap in tokens, of prompts and completions together, None for no cap.
+        prices: of the models; the price of one that is not there matters only under a cap in dollars.
+        already_usd: what the run spent before, from its records; it counts.
+        already_tokens: likewise.
+
+    Raises:
+        InputError: a cap is no number from 0 up.
+    """
+
+    def __init__(
+        self,
+        usd: float | None,
+        tokens: int | None,
+        prices: Prices,
+        already_usd: float = 0.0,
+        already_tokens: int = 0,
+    ) -> None:
+        caps = {"--budget_usd": usd, "--budget_tokens": tokens}
+        raise_all(
+            "the budget",
+            [
+                f"{name} is {cap}, and must be a number from 0 up"
+                for name, cap in caps.items()
+                if cap is not None and not 0 <= cap < math.inf
+            ],
+        )
+        self.usd = usd
+        self.tokens = tokens
+        self.prices = prices
+        self._spent = _Amount(_picodollars(already_usd), already_tokens)
+        self._reserved = _Amount(0, 0)
+        self._stopped = ""
+        self._guard = threading.Lock()
+        self._waiting: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
+
+    @property
+    def spent_usd(self) -> float:
+        """What ended calls have cost, in dollars; those of models without a price count nothing."""
+        return self._spent.usd / _PICO
+
+    @property
+    def spent_tokens(self) -> int:
+        """What ended calls have taken, in tokens."""
+        return self._spent.tokens
+
+    @property
+    def capped(self) -> bool:
+        """Whether there is a cap at all."""
+        return self.usd is not None or self.tokens is not None
+
+    def check(self, model: str, completion_tokens_at_most: int | None) -> None:
+        """Finds out whether calls like this can be counted at all; best asked before the first one.
+
+        Raises:
+            InputError: under a cap, a call has no limit, or, under one in dollars, its model has no price.
+        """
+        if self.usd is not None and self.prices.of(model) is None:
+            raise InputError(
+                f"--budget_usd {self.usd:g}: no price is known for the model {model}; "
+                f'give a file with "{model}: {{input: …, output: …}}" (dollars per million tokens) as --prices'
+            )
+        if self.capped and completion_tokens_at_most is None:
+            raise InputError("a budget can only be kept if every reply has a limit; set max_tokens")
+
+    def reserve(
+        self, model: str, prompt_tokens_at_most: int, completion_tokens_at_most: int | None, batch: bool = False
+    ) -> Reservation:
+        """Takes the most a call can cost out of the budget, at once.
+
+        Args:
+            model: the name that will be asked for.
+            prompt_tokens_at_most: from `tokens_at_most`.
+            completion_tokens_at_most: likewise; None only without a cap.
+            batch: whether it goes through the Batch API, at its price.
+
+        Raises:
+            BudgetReached: there is no room for it beside the calls under way.
+            InputError: as in `check`.
+        """
+        with self._guard:
+            reservation = self._tried(model, prompt_tokens_at_most, completion_tokens_at_most, batch)
+            if isinstance(reservation, BudgetReached):
+                raise reservation
+            return reservation
+
+    async def reserve_soon(
+        self, model: str, prompt_tokens_at_most: int, completion_tokens_at_most: int | None, batch: bool = False
+    ) -> Reservation:
+        """The same, but waits while calls under way hold the room: most of them will cost far less than they could.
+
+        Calls wait in line, so that near the cap fewer and fewer are under way, and the budget is used to its end.
+
+        Raises:
+            BudgetReached: there would be no room for it even if all calls under way cost nothing.
+            InputError: as in `check`.
+        """
+        loop, woken = asyncio.get_running_loop(), False
+        while True:
+            with self._guard:
+                if woken or not self._waiting:
+                    try:
+                        reservation = self._tried(model, prompt_tokens_at_most, completion_tokens_at_most, batch)
+                    except (BudgetReached, InputError):
+                        self._wake_next()
+                        raise
+                    if isinstance(reservation, Reservation):
+                        self._wake_next()
+                        return reservation
+                waiter = (loop, loop.create_future())
+                if woken:
+                    self._waiting.appendleft(waiter)
+                else:
+                    self._waiting.append(waiter)
+            try:
+                await waiter[1]
+            except asyncio.CancelledError:
+                with self._guard:
+                    if waiter in self._waiting:
+                        self._waiting.remove(waiter)
+                    else:
+                        self._wake_next()
+                raise
+            woken = True
+
+    def _tried(self, model: str, prompt: int, completion: int | None, batch: bool) -> Reservation | BudgetReached:
+        """A reservation; or, returned, why there is no room while calls are under way; or, raised, why never."""
+        self.check(model, completion)
+        if self._stopped:
+            raise BudgetReached(self._stopped)
+        reservation = Reservation(self, model, prompt, completion or 0, batch)
+        alone = self._spent.plus(reservation.amount)
+        if reason := self._beyond(alone, reservation):
+            raise BudgetReached(reason)
+        if reason := self._beyond(alone.plus(self._reserved), reservation):
+            return BudgetReached(reason)
+        self._reserved = self._reserved.plus(reservation.amount)
+        return reservation
+
+    def _beyond(self, amount: _Amount, reservation: Reservation) -> str:
+        """Why an amount is more than the caps allow; empty if it is not."""
+        again = "and run the same command again to go on"
+        if self.usd is not None and amount.usd > math.floor(self.usd * _PICO):
+            under_way = self._reserved.usd / _PICO
+            beside = f", calls under way up to {dollars(under_way)}" if under_way else ""
+            return (
+                f"the budget of {dollars(self.usd)} is reached: {dollars(self.spent_usd)} is spent{beside}, "
+                f"and the next call can cost up to {dollars(reservation.usd)}; raise --budget_usd {again}"
+            )
+        if self.tokens is not None and amount.tokens > self.tokens:
+            beside = f", calls under way up to {self._reserved.tokens:,}" if self._reserved.tokens else ""
+            return (
+                f"the budget of {self.tokens:,} tokens is reached: {self.spent_tokens:,} are spent{beside}, "
+                f"and the next call can take up to {reservation.tokens:,}; raise --budget_tokens {again}"
+            )
+        return ""
+
+    def _ended(self, reservation: Reservation, taken: _Amount, beyond: bool) -> None:
+        with self._guard:
+            self._reserved = self._reserved.minus(reservation.amount)
+            self._spent = self._spent.plus(taken)
+            if self.capped and (beyond or taken.usd > reservation.amount.usd):
+                self._stopped = (
+                    f"a call of {reservation.model} was billed {taken.tokens:,} tokens, {dollars(taken.usd / _PICO)}, "
+                    f"where at most {reservation.tokens:,}, {dollars(reservation.usd)}, were possible: "
+                    "no budget can be kept with this server; check its usage and the prices, or leave the budget out"
+                )
+            self._wake_next()
+
+    def _wake_next(self) -> None:
+        while self._waiting:
+            loop, future = self._waiting.popleft()
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_wake, future)
+                return
+
+
+def dollars(usd: float) -> str:
+    """An amount for people: cents from a dollar up, four decimals below."""
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
+
+
+def projected(spent_usd: float, done: int, total: int, before_usd: float = 0.0) -> float | None:
+    """What a stage will have cost at its end if the rest costs as much each as what is done; None before the first.
+
+    Args:
+        spent_usd: so far.
+        done: how many items that was for.
+        total: how many there are.
+        before_usd: the part of `spent_usd` that was not for these items, such as an earlier stage's.
+    """
+    return before_usd + (spent_usd - before_usd) * total / done if done else None
+
+
+def _wake(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _picodollars(usd: float) -> int:
+    return round(usd * _PICO)
