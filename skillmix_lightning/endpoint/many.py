@@ -3,7 +3,7 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from typing import TypeVar
 
 from skillmix_lightning.endpoint.client import ChatClient
@@ -14,12 +14,14 @@ _Result = TypeVar("_Result")
 
 def in_order_of_completion(
     client: ChatClient, items: Iterable[_Item], job: Callable[[ChatClient, _Item], Awaitable[_Result]]
-) -> Iterator[_Result]:
-    """Does a job for each item, at most `client.concurrency` at once.
+) -> Generator[_Result, None, None]:
+    """Does a job for each item, at most `client.ceiling` at once.
 
     The event loop lives in a thread of its own, so requests go on while the caller writes results down, and notebooks,
-    which already run a loop, can call it. When a job fails no further one starts; those under way end and are yielded,
-    since they are paid for, and then the failure is raised. A caller that stops early cancels what is under way.
+    which already run a loop, can call it. Jobs are started only as the client has room for them, so a hundred thousand
+    items take no more memory than a few hundred. When a job fails no further one starts; those under way end and are
+    yielded, since they are paid for, and then the failure is raised. A caller that stops early cancels what is under
+    way.
 
     Args:
         client: not yet entered.
@@ -30,28 +32,47 @@ def in_order_of_completion(
     failures: list[BaseException] = []
     stop = threading.Event()
 
-    async def work(source: Iterator[_Item], failed: asyncio.Event) -> None:
-        while not failed.is_set() and not stop.is_set():
+    async def work(item: _Item) -> None:
+        try:
+            results.put((await job(client, item),))
+        except Exception as error:
+            failures.append(error)
+
+    async def feed(under_way: set["asyncio.Task[None]"]) -> None:
+        source = iter(items)
+        while True:
+            while len(under_way) >= client.ceiling:
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            await client.room()
+            if failures:
+                return
             try:
                 item = next(source)
-                results.put((await job(client, item),))
             except StopIteration:
                 return
-            except Exception as error:
-                failures.append(error)
-                failed.set()
+            task = asyncio.create_task(work(item))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+            await asyncio.sleep(0)  # the job goes as far as its first slot, so that the next look at the room counts it
 
     async def run() -> None:
-        source, failed = iter(items), asyncio.Event()
+        under_way: set[asyncio.Task[None]] = set()
         async with client:
-            workers = [asyncio.create_task(work(source, failed)) for _ in range(client.concurrency)]
-            watcher = asyncio.create_task(_cancel_when(stop, workers))
-            await asyncio.wait(workers)
+            feeder = asyncio.create_task(feed(under_way))
+            watcher = asyncio.create_task(_cancel_when(stop, feeder, under_way))
+            try:
+                await feeder
+            except Exception as error:  # of the items: what is under way is kept all the same
+                failures.append(error)
+            if under_way:
+                await asyncio.wait(under_way)
             watcher.cancel()
 
     def run_in_thread() -> None:
         try:
             asyncio.run(run())
+        except asyncio.CancelledError:
+            pass  # the caller has stopped
         except BaseException as error:
             failures.append(error)
         finally:
@@ -69,8 +90,11 @@ def in_order_of_completion(
         raise failures[0]
 
 
-async def _cancel_when(stop: threading.Event, workers: Iterable["asyncio.Task[None]"]) -> None:
+async def _cancel_when(
+    stop: threading.Event, feeder: "asyncio.Task[None]", under_way: set["asyncio.Task[None]"]
+) -> None:
     while not stop.is_set():
         await asyncio.sleep(0.05)
-    for worker in workers:
-        worker.cancel()
+    feeder.cancel()
+    for task in list(under_way):
+        task.cancel()

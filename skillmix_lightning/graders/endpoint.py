@@ -8,11 +8,12 @@ from itertools import zip_longest
 from typing import Any
 
 from skillmix_lightning.catalogue import Catalogue, load_catalogue
-from skillmix_lightning.endpoint import ChatClient, EndpointUser, Reply, Unavailable, in_order_of_completion
+from skillmix_lightning.endpoint import ChatClient, Reply, Unavailable, in_order_of_completion
+from skillmix_lightning.endpoint.batches import BatchRequest, BatchUser
 from skillmix_lightning.errors import InputError, raise_all
 from skillmix_lightning.graders.base import Grade
 from skillmix_lightning.graders.checks import check_text
-from skillmix_lightning.graders.parse import ParsedReply, parse_reply
+from skillmix_lightning.graders.parse import parse_reply
 from skillmix_lightning.graders.rubric import LENGTH, Rubric, response_schema
 from skillmix_lightning.prompts import load_prompts
 from skillmix_lightning.students.base import Composition, Message
@@ -20,7 +21,7 @@ from skillmix_lightning.students.base import Composition, Message
 _ROUNDS = 1000  # a grading that is asked for again is a sample of its own, numbered beyond all rounds
 
 
-class EndpointGrader(EndpointUser):
+class EndpointGrader(BatchUser):
     """Has a served model grade the texts, several at once.
 
     The model's points count for every criterion but "length", which code counts; what the model says of the length, and
@@ -44,6 +45,9 @@ class EndpointGrader(EndpointUser):
         n: how many gradings of a text are asked for in one request, which pays for its prompt once. Where the server
             sends fewer the others are asked for one by one.
         seed: for servers that can sample repeatably; every grading round adds its number. None sends none.
+        batch: whether gradings go through the Batch API, at its price; a run has to say where batches are recorded.
+            What has to be asked for again goes into a further batch.
+        batch_poll_seconds: between two looks at the batches under way.
 
     Raises:
         InputError: the address, the key or a limit cannot work, or the prompt set is not for grading.
@@ -66,10 +70,24 @@ class EndpointGrader(EndpointUser):
         timeout_s: float = 300.0,
         n: int = 1,
         seed: int | None = None,
+        batch: bool = False,
+        batch_poll_seconds: float = 30.0,
     ) -> None:
-        super().__init__(model, base_url, api_key_env, concurrency, requests_per_minute, tokens_per_minute, timeout_s)
+        super().__init__(
+            model,
+            base_url,
+            api_key_env,
+            concurrency,
+            requests_per_minute,
+            tokens_per_minute,
+            timeout_s,
+            batch,
+            batch_poll_seconds,
+        )
         numbers = {"attempts": attempts, "n": n}
         problems = [f"{name} is {number}; it has to be at least 1" for name, number in numbers.items() if number < 1]
+        if batch and n > 1:
+            problems.append(f"n is {n}, and a batch asks for one grading at a time; leave n out")
         raise_all("the grader", problems)
         self.name = name or model
         self.n = n
@@ -89,11 +107,13 @@ class EndpointGrader(EndpointUser):
         """Grades every composition `gradings` times; grades come as they are finished.
 
         A server that stays unavailable makes a grade with status "error"; one that refuses the key or the request ends
-        the grading.
+        the grading. In batches it is the other way round: a single request that gets no answer makes such a grade, and
+        a server that is unavailable ends the grading, to be gone on with.
 
         Raises:
             InputError: a composition has a skill that the catalogue does not have (all are listed), or the server
                 refuses the key, the model or the request.
+            Stopped: the budget is reached, or as said above.
         """
         return self.grade_rounds(
             [(composition, grading) for composition in compositions for grading in range(gradings)]
@@ -108,6 +128,8 @@ class EndpointGrader(EndpointUser):
         known = {skill.name for skill in self.catalogue.skills}
         unknown = {skill for composition, _ in rounds for skill in composition.combination.skills} - known
         raise_all("the grader's catalogue", [f'it has no skill "{skill}"' for skill in sorted(unknown)])
+        if self.batch:
+            return self._grades_in_batches(rounds)
         return self._grades(_grouped(rounds, self.n))
 
     def _grades(self, groups: Iterable[list[tuple[Composition, int]]]) -> Iterator[Grade]:
@@ -131,33 +153,86 @@ class EndpointGrader(EndpointUser):
         self, client: ChatClient, composition: Composition, grading: int, reply: Reply | None = None
     ) -> Grade:
         """The grade of one round, from the reply if there is one that can be read, else from one that is asked for."""
-        combination = composition.combination
-        rubric = Rubric.of(combination, self.prompts.wording)
-        make = partial(Grade, combination.id, composition.generation, grading, self.name)
         if not composition.text.strip():
-            return make("ok", dict.fromkeys(rubric.criteria, 0), "empty text", _usage([]))
+            return self._empty(composition, grading)
+        replies = [] if reply is None else [reply]
+        grade = self._read(composition, grading, replies)
+        while grade is None:
+            round = _round(grading, len(replies))
+            try:
+                replies.append(await client.complete(round=round, **self._request(composition, round)))
+            except Unavailable as error:
+                return self._unreached(composition, grading, replies, str(error))
+            grade = self._read(composition, grading, replies)
+        return grade
 
-        replies: list[Reply] = []
-        parsed = ParsedReply("unparsed", {})
-        while parsed.status in ("unparsed", "truncated") and len(replies) < self.attempts:
-            if reply is None:
-                round = grading + len(replies) * _ROUNDS
-                try:
-                    reply = await client.complete(round=round, **self._request(composition, round))
-                except Unavailable as error:
-                    parsed = ParsedReply("error", {}, str(error))
-                    break
-            replies.append(reply)
-            parsed = parse_reply(reply.text, rubric, reply.finish_reason, composition.text)
-            reply = None
-        raw = replies[-1].text if replies else ""
+    def _grades_in_batches(self, rounds: Sequence[tuple[Composition, int]]) -> Iterator[Grade]:
+        waiting: dict[str, tuple[Composition, int, list[Reply]]] = {}
+        for composition, grading in rounds:
+            if composition.text.strip():
+                key = f"{composition.combination.id} {composition.generation} {grading}"
+                waiting[key] = (composition, grading, [])
+            else:
+                yield self._empty(composition, grading)
+        while waiting:
+            asked, waiting = waiting, {}
+            batch = [self._batch_request(key, *each) for key, each in asked.items()]
+            for result in self.ask_in_batches(batch, rounds):
+                composition, grading, replies = asked[result.key]
+                if result.reply is None:
+                    yield self._unreached(composition, grading, replies, result.failure, result.cost_usd)
+                    continue
+                replies.append(result.reply)
+                if grade := self._read(composition, grading, replies):
+                    yield grade
+                else:
+                    waiting[result.key] = (composition, grading, replies)
+
+    def _batch_request(
+        self, key: str, composition: Composition, grading: int, replies: Sequence[Reply]
+    ) -> BatchRequest:
+        round = _round(grading, len(replies))
+        fields = self._request(composition, round)
+        messages, model, prompt_id = (fields.pop(name) for name in ("messages", "model", "prompt_id"))
+        return BatchRequest(key, messages, model, fields, prompt_id, round)
+
+    def _read(self, composition: Composition, grading: int, replies: Sequence[Reply]) -> Grade | None:
+        """The grade that the last reply makes, None if another is to be asked for."""
+        if not replies:
+            return None
+        combination, last = composition.combination, replies[-1]
+        rubric = Rubric.of(combination, self.prompts.wording)
+        parsed = parse_reply(last.text, rubric, last.finish_reason, composition.text)
+        if parsed.status in ("unparsed", "truncated") and len(replies) < self.attempts:
+            return None
+        make = partial(Grade, combination.id, composition.generation, grading, self.name)
         cost_usd = sum(reply.cost_usd for reply in replies)
         if parsed.status != "ok":
-            return make(parsed.status, {}, raw, _usage(replies), cost_usd, parsed.reason)
-
+            return make(parsed.status, {}, last.text, _usage(replies), cost_usd, parsed.reason)
         points = {**parsed.points, LENGTH: check_text(composition.text, combination).length}
         opinion = {LENGTH: parsed.points[LENGTH]} | ({} if parsed.total is None else {"total": parsed.total})
-        return make("ok", points, raw, _usage(replies), cost_usd, opinion=opinion)
+        return make("ok", points, last.text, _usage(replies), cost_usd, opinion=opinion)
+
+    def _empty(self, composition: Composition, grading: int) -> Grade:
+        points: dict[str, float] = dict.fromkeys(Rubric.of(composition.combination, self.prompts.wording).criteria, 0)
+        key = (composition.combination.id, composition.generation, grading)
+        return Grade(*key, self.name, "ok", points, "empty text", _usage([]))
+
+    def _unreached(
+        self, composition: Composition, grading: int, replies: Sequence[Reply], reason: str, cost_usd: float = 0.0
+    ) -> Grade:
+        return Grade(
+            composition.combination.id,
+            composition.generation,
+            grading,
+            self.name,
+            "error",
+            {},
+            replies[-1].text if replies else "",
+            _usage(replies),
+            cost_usd + sum(reply.cost_usd for reply in replies),
+            reason,
+        )
 
     def _request(self, composition: Composition, round: int) -> dict[str, Any]:
         combination = composition.combination
@@ -174,6 +249,10 @@ class EndpointGrader(EndpointUser):
             schema = {"name": "verdict", "strict": True, "schema": response_schema(rubric)}
             options["response_format"] = {"type": "json_schema", "json_schema": schema}
         return {"messages": [message], "model": self.model, "prompt_id": self.prompts.id, **options}
+
+
+def _round(grading: int, attempt: int) -> int:
+    return grading + attempt * _ROUNDS
 
 
 def _grouped(rounds: Sequence[tuple[Composition, int]], n: int) -> Iterator[list[tuple[Composition, int]]]:

@@ -1,17 +1,20 @@
 """A student behind an OpenAI-compatible server: GPT-4, Claude, vLLM, llama.cpp, `transformers serve`."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from typing import Any
 
-from skillmix_lightning.endpoint import ChatClient, in_order_of_completion
+from skillmix_lightning.endpoint import ChatClient, Reply, Unavailable, in_order_of_completion
+from skillmix_lightning.endpoint.batches import BatchRequest, BatchUser
 from skillmix_lightning.prompts import extract_answer
 from skillmix_lightning.students.base import Composition, FinishReason, Message, Request
 
 _FINISH_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 
 
-class EndpointStudent:
+class EndpointStudent(BatchUser):
     """Has a served model write the texts, several at once.
+
+    Through the Batch API, the same turn of all texts is a batch, since the next is asked with its answers.
 
     Args:
         model: the name the server knows the model by.
@@ -19,10 +22,16 @@ class EndpointStudent:
         api_key_env: the NAME of the environment variable with the key; keys are in no config and no run folder.
         temperature: of sampling; 0.7 as in the paper.
         max_new_tokens: for each answer.
-        concurrency: how many requests may be under way at once.
+        concurrency: how many requests may be under way at once; None to find what the server accepts.
+        requests_per_minute: a ceiling; None for none.
+        tokens_per_minute: a ceiling of prompt and completion tokens together; None for none.
+        timeout_s: for one request.
+        seed: for servers that can sample repeatably; every generation round adds its number. None sends none.
+        batch: whether turns go through the Batch API, at its price; a run has to say where batches are recorded.
+        batch_poll_seconds: between two looks at the batches under way.
 
     Raises:
-        InputError: the address, the key or the limit cannot work.
+        InputError: the address, the key or a limit cannot work.
     """
 
     def __init__(
@@ -32,34 +41,95 @@ class EndpointStudent:
         api_key_env: str = "OPENAI_API_KEY",
         temperature: float = 0.7,
         max_new_tokens: int = 512,
-        concurrency: int = 8,
+        concurrency: int | None = None,
+        requests_per_minute: int | None = None,
+        tokens_per_minute: int | None = None,
+        timeout_s: float = 300.0,
+        seed: int | None = None,
+        batch: bool = False,
+        batch_poll_seconds: float = 30.0,
     ) -> None:
+        super().__init__(
+            model,
+            base_url,
+            api_key_env,
+            concurrency,
+            requests_per_minute,
+            tokens_per_minute,
+            timeout_s,
+            batch,
+            batch_poll_seconds,
+        )
         self.name = model
         self.temperature = temperature
         self.max_new_tokens = max_new_tokens
-        self._client = partial(ChatClient, base_url, api_key_env, concurrency)
-        self._client()  # a setting that cannot work is said at the start, not after the first texts
+        self.seed = seed
 
     def write(self, requests: Sequence[Request]) -> Iterator[Composition]:
-        """Answers every turn of every request; compositions come as they are finished."""
-        return in_order_of_completion(self._client(), requests, self._converse)
+        """Answers every turn of every request; compositions come as they are finished.
+
+        Raises:
+            InputError: the server refuses the key, the model or the request.
+            Stopped: it stays unavailable, or the budget is reached; in batches also if it refuses single requests, once
+                all other texts are there.
+        """
+        if self.batch:
+            return self._write_in_batches(requests)
+        return in_order_of_completion(self.client(), requests, self._converse)
 
     async def _converse(self, client: ChatClient, request: Request) -> Composition:
         turns: list[Message] = []
-        usage = {"prompt_tokens": 0, "completion_tokens": 0}
+        replies: list[Reply] = []
         for said in request.turns:
             turns.append({"role": "user", "content": said})
-            reply = await client.complete(
-                turns, self.name, temperature=self.temperature, max_tokens=self.max_new_tokens
-            )
+            reply = await client.complete(turns, self.model, round=request.generation, **self._options(request))
             turns.append({"role": "assistant", "content": reply.text})
-            usage = {key: count + reply.usage.get(key, 0) for key, count in usage.items()}
+            replies.append(reply)
+        return self._composition(request, turns, replies)
+
+    def _write_in_batches(self, requests: Sequence[Request]) -> Iterator[Composition]:
+        going_on: dict[str, tuple[Request, list[Message], list[Reply]]] = {
+            f"{request.combination.id} {request.generation}": (request, [], []) for request in requests
+        }
+        failures: list[str] = []
+        while going_on:
+            asked, going_on = going_on, {}
+            for request, turns, replies in asked.values():
+                turns.append({"role": "user", "content": request.turns[len(replies)]})
+            batch = [
+                BatchRequest(key, turns, self.model, self._options(request), round=request.generation)
+                for key, (request, turns, _) in asked.items()
+            ]
+            for result in self.ask_in_batches(batch, requests):
+                request, turns, replies = asked[result.key]
+                if result.reply is None:
+                    failures.append(result.failure)
+                    continue
+                turns.append({"role": "assistant", "content": result.reply.text})
+                replies.append(result.reply)
+                if len(replies) == len(request.turns):
+                    yield self._composition(request, turns, replies)
+                else:
+                    going_on[result.key] = (request, turns, replies)
+        if failures:
+            raise Unavailable(f"texts without an answer from their batches: {len(failures):,} ({failures[0]})")
+
+    def _options(self, request: Request) -> dict[str, Any]:
+        options: dict[str, Any] = {"temperature": self.temperature, "max_tokens": self.max_new_tokens}
+        if self.seed is not None:
+            options["seed"] = self.seed + request.generation
+        return options
+
+    def _composition(self, request: Request, turns: Sequence[Message], replies: Sequence[Reply]) -> Composition:
+        names = ("prompt_tokens", "completion_tokens")
+        usage = {name: sum(reply.usage.get(name, 0) for reply in replies) for name in names}
+        last = replies[-1]
         return Composition(
             combination=request.combination,
             generation=request.generation,
             turns=tuple(turns),
-            text=extract_answer(reply.text),
-            finish_reason=_FINISH_REASONS.get(reply.finish_reason, "error"),
+            text=extract_answer(last.text),
+            finish_reason=_FINISH_REASONS.get(last.finish_reason, "error"),
             student=self.name,
-            usage={**usage, "model": reply.model},
+            usage={**usage, "model": last.model, "cost_usd": sum(reply.cost_usd for reply in replies)},
         )

@@ -31,7 +31,17 @@ SHORT_NAMES = {
 _METHODS = {"student": "write", "grader": "grade"}
 
 #: Settings that say how the work is done but not what comes out: a resumed run may differ in them.
-MAY_CHANGE = frozenset({"api_key_env", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout_s"})
+MAY_CHANGE = frozenset(
+    {
+        "api_key_env",
+        "batch",
+        "batch_poll_seconds",
+        "concurrency",
+        "requests_per_minute",
+        "timeout_s",
+        "tokens_per_minute",
+    }
+)
 
 
 class Part(NamedTuple):

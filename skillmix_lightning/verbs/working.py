@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from skillmix_lightning.catalogue import ContaminationRow
+from skillmix_lightning.endpoint.batches import BatchProgress
 from skillmix_lightning.endpoint.budget import Budget, dollars, projected
 from skillmix_lightning.endpoint.prices import load_prices
 from skillmix_lightning.endpoint.self_grading import refuse_self_grading
@@ -24,6 +25,7 @@ from skillmix_lightning.runs.lock import writing
 from skillmix_lightning.runs.resume import Regrade, Resume, missing_requests
 from skillmix_lightning.scoring import scores_document
 from skillmix_lightning.students.base import Composition, Request
+from skillmix_lightning.verbs.batches import keep_batches, refuse_old_replies, sends_batches, write_first
 from skillmix_lightning.verbs.parts import Part
 
 
@@ -82,6 +84,7 @@ def work(
         wording = load_prompts(named)
         manifest = {**manifest, "grader_prompts": {"id": wording.id, "sha256": wording.sha256}}
     judge = grader.make()
+    refuse_old_replies(judge, regrade)
     # Whoever is behind a server is made, and its settings checked, before they go into the manifest; local weights are
     # loaded only once the run is known to need them.
     writer = student.make() if student is not None and "base_url" in student.settings else None
@@ -96,7 +99,11 @@ def work(
         cache = "off" if regrade == "unscored" else money.cache
         budget = share_services((writer, judge), run, cache, prices, money.budget_usd, money.budget_tokens)
         total = len(requests) * (1 + gradings)
-        with _progress_bar(out.name, total, budget) as progress:
+        with _progress_bar(out.name, total, budget) as (progress, show):
+            with stopping_in_order(run, requests, judge.name, gradings):
+                keep_batches({"student": writer, "grader": judge}, out, show)
+                if sends_batches(judge):
+                    progress = write_first(run, requests, writer, judge, gradings, budget, progress, regrade)
             scores = work_through(run, requests, writer, judge, gradings, budget, progress, regrade)
     if json:
         document = {"run": str(out), **scores_document(scores, "max", "paper", True), "spent": costs(run)}
@@ -122,20 +129,27 @@ def _without(compositions: Sequence[Composition], on_record: Sequence[Compositio
 
 
 @contextmanager
-def _progress_bar(label: str, total: int, budget: Budget | None) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, with what is spent and what it will be; yields the function that advances it."""
+def _progress_bar(
+    label: str, total: int, budget: Budget | None
+) -> Iterator[tuple[Callable[[int], object], Callable[[BatchProgress], None]]]:
+    """A bar on standard error, with what is spent and what it will be.
+
+    Yields:
+        The function that advances it, and the one that shows how far batches are.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[money]}"),
+        TextColumn("{task.fields[batches]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     before = budget.spent_usd if budget else 0.0
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(label, total=total, money="")
+        task = bar.add_task(label, total=total, money="", batches="")
         on_record: float | None = None
 
         def advance(count: int) -> None:
@@ -146,4 +160,10 @@ def _progress_bar(label: str, total: int, budget: Budget | None) -> Iterator[Cal
             if budget and (will_be := projected(budget.spent_usd, int(done), total - int(on_record), before)):
                 bar.update(task, money=f"{dollars(budget.spent_usd)} of about {dollars(will_be)}")
 
-        yield advance
+        def show(batches: BatchProgress) -> None:
+            said = f"batches under way: {batches.batches:,}" if batches.batches else ""
+            if said and batches.requests:
+                said += f", {batches.done + batches.answered:,} of {batches.requests:,} answered"
+            bar.update(task, batches=said)
+
+        yield advance, show

@@ -80,3 +80,42 @@ def test_it_works_where_a_loop_is_running_already(server):
         return list(in_order_of_completion(client_of(server), [1], ask))
 
     assert asyncio.run(notebook()) == [1]
+
+
+def test_items_are_taken_only_as_fast_as_they_are_done(server):
+    server.delay_s = 0.02
+    taken = []
+
+    def items():
+        for number in range(25_000):
+            taken.append(number)
+            yield number
+
+    results = in_order_of_completion(client_of(server), items(), ask)
+    for _ in range(20):
+        next(results)
+    results.close()
+    assert len(taken) < 100
+
+
+def test_without_a_number_as_many_are_under_way_as_the_server_takes(server):
+    server.delay_s = 0.05
+    client = ChatClient(server.base_url, "TEST_KEY")
+    assert sorted(in_order_of_completion(client, range(300), ask)) == list(range(300))
+    assert 32 < server.most_at_once <= client.ceiling
+
+
+def test_jobs_that_wait_for_a_slot_when_another_fails_end_as_well(server):
+    server.delay_s = 0.05
+
+    async def fail_late(client: ChatClient, number: int) -> int:
+        await ask(client, number)
+        if number == 0:
+            raise ValueError("the first fails")
+        return number
+
+    results = in_order_of_completion(client_of(server, 2), range(1000), fail_late)
+    done = []
+    with pytest.raises(ValueError, match="the first fails"):
+        done.extend(results)
+    assert len(done) + 1 == len(server.calls) < 20

@@ -2,6 +2,10 @@ import pytest
 from chat_server import KEY, refuses, says
 
 from skillmix_lightning.catalogue import Combination
+from skillmix_lightning.endpoint import Services, Stopped, retry
+from skillmix_lightning.endpoint.budget import Budget
+from skillmix_lightning.endpoint.cache import ResponseCache
+from skillmix_lightning.endpoint.prices import Price, Prices
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.students.base import Request
 from skillmix_lightning.students.endpoint import EndpointStudent
@@ -41,7 +45,7 @@ def test_a_two_turn_request_is_one_conversation(server):
     assert composition.generation == 1
     assert composition.finish_reason == "stop"
     assert composition.student == student.name == "gpt-x"
-    assert composition.usage == {"prompt_tokens": 20, "completion_tokens": 6, "model": "m-0613"}
+    assert composition.usage == {"prompt_tokens": 20, "completion_tokens": 6, "model": "m-0613", "cost_usd": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -68,6 +72,31 @@ def test_a_rate_limit_is_waited_out(server):
     [composition] = student_of(server).write([request(turns=("Write.",))])
     assert composition.text == "It is."
     assert len(server.calls) == 2
+
+
+def test_a_seed_counts_up_with_the_generations(server):
+    list(student_of(server, seed=40).write([request(turns=("Write.",))]))
+    assert server.calls[0]["seed"] == 41  # generation 1
+
+
+def test_what_was_written_is_not_paid_for_again(server, tmp_path):
+    prices = Prices({"gpt-x": Price(10.0, 20.0, 10.0, 10.0, 20.0)})
+    services = Services(ResponseCache(tmp_path / "cache.sqlite"), Budget(None, None, prices))
+    student = student_of(server)
+    student.services = services
+    [written], [again] = (list(student.write([request()])) for _ in range(2))
+    assert len(server.calls) == 2
+    assert written.usage["cost_usd"] == pytest.approx(2 * (10 * 10 + 3 * 20) / 1e6)
+    assert again.usage["cost_usd"] == 0
+    assert (again.text, again.turns) == (written.text, written.turns)
+    assert services.budget.spent_usd == pytest.approx(written.usage["cost_usd"])
+
+
+def test_a_server_that_stays_away_leaves_work_to_resume(server, monkeypatch):
+    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.001)
+    server.default = refuses(503, "overloaded")
+    with pytest.raises(Stopped, match="given up after 8 attempts"):
+        list(student_of(server, concurrency=1).write([request()]))
 
 
 def test_a_refused_key_fails_after_one_call_with_what_to_set(server):

@@ -80,7 +80,7 @@ def recorded(path: Path) -> list[dict]:
 
 def _send(job: Job) -> None:
     from skillmix_lightning.endpoint import retry
-    from skillmix_lightning.endpoint.batch import BatchClient, BatchRequest
+    from skillmix_lightning.endpoint.batches import BatchClient, BatchRequest
 
     retry.FIRST_WAIT_S = 0.01
     mark = _mark(job.kill_at)
@@ -108,8 +108,8 @@ def _mark(kill_at: int) -> Callable[[], None]:
     There is one after each call and each write, and within each line of the journal; more are passed by calling what
     this returns.
     """
-    from skillmix_lightning.endpoint.batch_calls import BatchCalls
-    from skillmix_lightning.endpoint.batch_journal import BatchJournal
+    from skillmix_lightning.endpoint.batches.calls import BatchCalls
+    from skillmix_lightning.endpoint.batches.journal import BatchJournal
 
     passed = 0
 
@@ -149,7 +149,7 @@ def _mark(kill_at: int) -> Callable[[], None]:
 
 
 def _serve() -> None:
-    import skillmix_lightning.endpoint.batch  # noqa: F401  # before the forks, so that they need not
+    import skillmix_lightning.endpoint.batches  # noqa: F401  # before the forks, so that they need not
 
     print("ready", flush=True)
     while line := sys.stdin.readline():

@@ -9,7 +9,7 @@ from batch_server import batch_server as batch_server  # a fixture
 from chat_server import Answer
 
 from skillmix_lightning.endpoint import retry
-from skillmix_lightning.endpoint.batch import BatchClient, BatchRequest, BatchResult
+from skillmix_lightning.endpoint.batches import BatchClient, BatchRequest, BatchResult
 
 Send = Callable[..., dict[str, BatchResult]]
 

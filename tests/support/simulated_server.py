@@ -21,6 +21,7 @@ class SimulatedServer:
         slots: more wait in a queue until one is free; None for as many as come.
         per_second: requests accepted in a second, as a function of time; None for no limit.
         burst: how many of those may come at once.
+        refused_share: of the requests, refused at any rate.
     """
 
     latency_s: Callable[[], float]
@@ -28,6 +29,7 @@ class SimulatedServer:
     slots: int | None = None
     per_second: Callable[[float], float] | None = None
     burst: float = 1
+    refused_share: float = 0.0
     starts: list[float] = field(default_factory=list)
     replies: list[float] = field(default_factory=list)
     refusals: list[float] = field(default_factory=list)
@@ -41,6 +43,7 @@ def run(limit: Limit, server: SimulatedServer, calls: int = 10**9, until_s: floa
         When it ended.
     """
     order = itertools.count()
+    draw = random.Random(0)
     events: list[tuple[float, int, str, Ticket]] = []
     now = level_at = 0.0
     level, working, busy_until = server.burst, 0, [0.0] * (server.slots or 0)
@@ -53,6 +56,7 @@ def run(limit: Limit, server: SimulatedServer, calls: int = 10**9, until_s: floa
             ticket = limit.start(now)
             server.starts.append(now)
             accepted = server.most_in_flight is None or working < server.most_in_flight
+            accepted = accepted and draw.random() >= server.refused_share
             if accepted and server.per_second:
                 level = min(server.burst, level + (now - level_at) * server.per_second(now))
                 level_at = now
