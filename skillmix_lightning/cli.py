@@ -26,6 +26,8 @@ VERBS = {
     "grade": Verb("grade", "grade a run's texts with another grader"),
     "score": Verb("score", "recompute the scores of runs from their saved grades"),
     "import-reference": Verb("import_reference", "turn a results folder of the reference implementation into a run"),
+    "report": Verb("report", "tables, charts and every text of runs, in one HTML file"),
+    "spot-check": Verb("spot_check", "have people grade a blind sample of a run, and show how far they agree"),
     "export": Verb("export", "turn a checkpoint into a Hugging Face model folder"),
     "estimate": Verb("estimate", "what a fit will need; starts nothing"),
     "cache": Verb("cache", "list or prune the cache of paid replies"),
