@@ -1,4 +1,4 @@
-"""Scores as tables for the terminal, at most 80 columns wide."""
+"""Scores as tables for the terminal, at most 80 columns wide; those with changes at most 100."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 
 from skillmix_lightning.scoring import METRICS, OverGenerations, Protocol, Score
+from skillmix_lightning.scoring.comparison import LEVEL, Comparison
 
 _TITLES = {"full_marks": "full marks", "all_skills": "all skills", "skill_fraction": "skill fraction"}
 #: Of combinations.
@@ -65,6 +66,54 @@ def change_table(
         table.add_row(row.split, str(row.k), _COUNTS, _counts(earlier) if earlier else "-", _counts(row))
         table.add_section()
     return table
+
+
+def evaluation_table(
+    scores: Sequence[Score],
+    title: str,
+    changes: Mapping[int, Sequence[Comparison]] | None = None,
+    over_generations: OverGenerations = "max",
+    protocol: Protocol = "paper",
+    name_rule: bool = True,
+) -> Table:
+    """The scores of one evaluation in a fit: a row per split, k and metric, with what changed since earlier ones.
+
+    Args:
+        scores: the rows.
+        title: what was evaluated.
+        changes: step of an earlier evaluation to the paired comparisons of it with this one; a column each.
+        over_generations: how the scores were made; the title says so.
+        protocol: likewise.
+        name_rule: likewise.
+    """
+    changes = changes or {}
+    table = _table(title, over_generations, protocol, name_rule)
+    if changes:
+        table.caption = f"p: paired test, corrected by Holm over the rows of a metric; * where it is below {LEVEL}"
+    table.add_column("metric")
+    table.add_column("now", justify="right")
+    for step in sorted(changes):
+        table.add_column(f"since step {step}", justify="right")
+    table.add_column(_COUNTS.replace("/", "/\n"), justify="right")
+    found = {(step, c.split, c.k, c.metric): c for step, rows in changes.items() for c in rows}
+    for row in scores:
+        for metric in METRICS:
+            cells = [_change(found.get((step, row.split, row.k, metric))) for step in sorted(changes)]
+            counts = _counts(row) if metric == METRICS[0] else ""
+            table.add_row(row.split, str(row.k), _TITLES[metric], _with_interval(row, metric), *cells, counts)
+        table.add_section()
+    return table
+
+
+def _change(comparison: Comparison | None) -> str:
+    if comparison is None or comparison.difference is None or comparison.p_holm is None:
+        return "-"
+    mark = "*" if comparison.p_holm < LEVEL else " "
+    return f"{comparison.difference:+.2f} (p {_p_value(comparison.p_holm)}){mark}"
+
+
+def _p_value(p: float) -> str:
+    return "<.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _table(title: str, over_generations: OverGenerations, protocol: Protocol, name_rule: bool) -> Table:

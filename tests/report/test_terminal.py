@@ -5,8 +5,9 @@ from rich.console import Console
 from rich.table import Table
 
 from skillmix_lightning.report.progress import progress_bar
-from skillmix_lightning.report.terminal import change_table, score_table
+from skillmix_lightning.report.terminal import change_table, evaluation_table, score_table
 from skillmix_lightning.scoring import Score, score
+from skillmix_lightning.scoring.comparison import Comparison
 
 
 def scores_with(*earned: str) -> list[Score]:
@@ -15,8 +16,8 @@ def scores_with(*earned: str) -> list[Score]:
     return score(texts, grades)
 
 
-def lines(table: Table) -> list[str]:
-    console = Console(file=io.StringIO(), width=80)
+def lines(table: Table, width: int = 80) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
     console.print(table)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
@@ -76,3 +77,29 @@ def test_a_progress_bar_advances_and_leaves_nothing_behind() -> None:
         advance(1)
         advance(2)
     assert console.file.getvalue().strip() == ""
+
+
+def comparison(metric: str, p_holm: float | None, difference: float | None = 0.25) -> Comparison:
+    return Comparison("held_out", 2, metric, 8, 0.25, 0.5, difference, (0.0, 0.5), p_holm, p_holm, 0.4)
+
+
+def test_an_evaluation_table_has_a_column_for_each_earlier_step() -> None:
+    changes = {
+        1000: [comparison("full_marks", 0.0001), comparison("all_skills", None, None)],
+        0: [comparison("full_marks", 0.05, -0.25), comparison("all_skills", 0.049)],
+    }
+    table = evaluation_table(scores_with("11 111", "10 111"), "SKILL-MIX at step 123456", changes)
+    shown = lines(table, width=100)
+    assert max(map(len, shown)) <= 100
+    header = next(line for line in shown if "metric" in line)
+    assert header.index("since step 0") < header.index("since step 1000")
+    full_marks, all_skills, skill_fraction = (cells(line) for line in shown if "held_out" in line)
+    assert full_marks[3:] == ["0.50 (0.01–0.99)", "-0.25 (p 0.050)", "+0.25 (p <.001)*", "2/2/0"]
+    assert all_skills[3:] == ["0.50 (0.01–0.99)", "+0.25 (p 0.049)*", "-"]
+    assert skill_fraction[4:] == ["-", "-"]
+
+
+def test_an_evaluation_table_without_earlier_ones_has_no_p_value() -> None:
+    shown = lines(evaluation_table(scores_with("11 111"), "SKILL-MIX at step 0"))
+    assert "since" not in " ".join(shown)
+    assert "Holm" not in " ".join(shown)
