@@ -38,6 +38,8 @@ OPENING_S = 0.25
 CUTS_BEFORE_HOLD = 4
 FIRST_HOLD_S = 0.5
 LONGEST_HOLD_S = 60.0
+# A generator of its own: a fit, beside which calls are made, saves and restores the state of the common one.
+_JITTER = random.Random()
 _SLOWEST = 1 / 60  # requests per second
 _UNKNOWN = 1.0  # likewise
 _CEDED = 0.998  # so that a level a little too high is not refused a tenth for ever
@@ -250,7 +252,7 @@ class Limit:
 
     def _hold(self, now: float, asked: float | None) -> None:
         self._holds += 1
-        backoff = min(LONGEST_HOLD_S, FIRST_HOLD_S * 2.0 ** min(self._holds - 1, 20)) * random.uniform(0.5, 1.0)
+        backoff = min(LONGEST_HOLD_S, FIRST_HOLD_S * 2.0 ** min(self._holds - 1, 20)) * _JITTER.uniform(0.5, 1.0)
         self._held_until = now + (backoff if asked is None else min(asked, LONGEST_HOLD_S))
 
     def _measure(self, now: float) -> None:

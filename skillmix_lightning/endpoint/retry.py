@@ -10,6 +10,8 @@ REFUSALS = 100
 GIVE_UP_S = 900.0
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
+# A generator of its own: a fit, beside which calls are made, saves and restores the state of the common one.
+_JITTER = random.Random()
 
 
 @dataclass
@@ -59,4 +61,4 @@ class Retries:
         if asked is not None:
             return asked
         doubled = FIRST_WAIT_S * 2.0 ** min(20, self.faults + self.refusals - 1)
-        return random.uniform(0, min(LONGEST_WAIT_S, doubled))
+        return _JITTER.uniform(0, min(LONGEST_WAIT_S, doubled))

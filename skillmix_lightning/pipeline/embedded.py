@@ -10,14 +10,14 @@ from pathlib import Path
 from filelock import FileLock
 
 from skillmix_lightning import __version__
-from skillmix_lightning.catalogue import load_catalogue
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.graders.checker import CheckerGrader
 from skillmix_lightning.models import embedded_root
-from skillmix_lightning.pipeline.synthesize import Yield, draw_training, synthesize
-from skillmix_lightning.prompts import load_prompts
+from skillmix_lightning.pipeline.dataset_files import DATASET, YIELD
+from skillmix_lightning.pipeline.dataset_yield import Yield
+from skillmix_lightning.pipeline.synthesis_plan import SynthesisPlan
+from skillmix_lightning.pipeline.synthesize import synthesize
 from skillmix_lightning.runs import Run
-from skillmix_lightning.runs.run import write_json
 from skillmix_lightning.students.template import TemplateStudent
 
 PREFIX = "embedded:verifiable-"
@@ -41,34 +41,19 @@ def embedded_dataset(name: str, prompts: str = "brief-v1", seed: int = 0) -> tup
     if not name.startswith(PREFIX) or sizes not in ATTEMPTS:
         known = ", ".join(PREFIX + size for size in ATTEMPTS)
         raise InputError(f'no embedded data set is called "{name}"; there are {known}')
-    catalogue = load_catalogue("verifiable")
-    wording = load_prompts(prompts)
-    folder = embedded_root() / f"verifiable-{sizes}-v{__version__}-{catalogue.id}-{wording.sha256[:8]}-seed{seed}"
-    data_file, yield_file = folder / "data.jsonl", folder / "yield.json"
+    # Near duplicates stay: the student's patterns are few, and what differs between its texts is what they are about.
+    plan = SynthesisPlan("verifiable", ATTEMPTS[sizes], seed=seed, prompts=prompts, near_duplicates=None)
+    catalogue, wording = plan.load_catalogue(), plan.load_prompts()
+    made_of = f"{sizes}-v{__version__}-{catalogue.id}-{wording.sha256[:8]}-seed{seed}"
+    folder = embedded_root() / "verifiable" / made_of
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f"{folder.name}.lock")):
-            if not yield_file.exists():
+            if not (folder / YIELD).exists():  # the last file to be written
                 shutil.rmtree(folder, ignore_errors=True)
-                run = Run.start(
-                    folder / "run",
-                    {
-                        "catalogue_id": catalogue.id,
-                        "prompts": {"id": wording.id, "sha256": wording.sha256},
-                        "attempts": ATTEMPTS[sizes],
-                        "seed": seed,
-                    },
-                )
-                yields = synthesize(
-                    run,
-                    catalogue,
-                    wording,
-                    draw_training(catalogue, ATTEMPTS[sizes], seed),
-                    TemplateStudent(catalogue, seed),
-                    CheckerGrader(catalogue),
-                    data_file,
-                )
-                write_json(yield_file, [vars(row) for row in yields])
+                run = Run.start(folder, plan.manifest())
+                synthesize(run, plan, TemplateStudent(catalogue, seed), CheckerGrader(catalogue))
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}); set SKILLMIX_CHECKPOINTS") from None
-    return data_file, [Yield(**row) for row in json.loads(yield_file.read_text())]
+    rows = json.loads((folder / YIELD).read_text(encoding="utf-8"))["ks"]
+    return folder / DATASET, [Yield(**row) for row in rows]

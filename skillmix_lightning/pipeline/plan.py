@@ -7,6 +7,7 @@ from typing import Any
 
 from skillmix_lightning.catalogue import Catalogue, Combination, Content, Split, draw_combinations, load_catalogue
 from skillmix_lightning.errors import raise_all
+from skillmix_lightning.pipeline.shards import Shard
 from skillmix_lightning.pipeline.trained import trained_combinations
 from skillmix_lightning.prompts import PromptSet, load_prompts
 from skillmix_lightning.students.base import Request
@@ -28,6 +29,7 @@ class Plan:
         allow_incompatible: also draw skills recorded as impossible in one text.
         common_skills: also draw skills marked as common; False gives the "uncommon" variant.
         exclude_data: a data set, JSONL, whose combinations are never drawn: what the student was trained on.
+        shard: "2/8" for the second of eight parts, None for all of it.
     """
 
     catalogue: str = "verifiable"
@@ -41,6 +43,7 @@ class Plan:
     allow_incompatible: bool = False
     common_skills: bool = True
     exclude_data: str | None = None
+    shard: str | None = None
 
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in ("combinations", "generations", "gradings")}
@@ -48,6 +51,7 @@ class Plan:
         problems += [f'"{name}" stands twice in splits' for name in set(self.splits) if self.splits.count(name) > 1]
         problems += [f"{k} stands twice in ks" for k in set(self.ks) if self.ks.count(k) > 1]
         raise_all("the plan", problems)
+        Shard.parse(self.shard)
 
     def load_catalogue(self) -> Catalogue:
         """The catalogue."""
@@ -90,14 +94,18 @@ class Plan:
         ]
 
     def requests(self, exclude: Collection[Content] = frozenset()) -> list[Request]:
-        """What the student is asked: every combination of `draw` in every generation round."""
-        return requests_for(self.load_catalogue(), self.load_prompts(), self.draw(exclude), self.generations)
+        """What the student is asked: every combination of `draw` in every generation round; of a shard, its part."""
+        drawn = Shard.parse(self.shard).part(self.draw(exclude))
+        return requests_for(self.load_catalogue(), self.load_prompts(), drawn, self.generations)
 
     def manifest(self) -> dict[str, Any]:
         """The plan as a run's manifest holds it, with the ids of catalogue and prompts."""
         prompts = self.load_prompts()
+        plan = asdict(self)
+        if self.shard is None:
+            del plan["shard"]
         return {
-            "plan": asdict(self),
+            "plan": plan,
             "catalogue_id": self.load_catalogue().id,
             "prompts": {"id": prompts.id, "sha256": prompts.sha256},
         }

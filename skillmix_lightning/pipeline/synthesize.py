@@ -1,145 +1,191 @@
-"""Makes D_SKILL-MIX(k): compositions are written and graded, and those with full marks are kept.
+"""Makes D_SKILL-MIX(k): texts are written and graded, as in an evaluation, and those with full marks become a data set.
 
-The paper's rule (arXiv 2409.19808, section 3.1): all skills on training topics for k = 1, so that held-out skills are
-seen singly; training skills on training topics for k >= 2.
+The run's records are all there is to lose: which candidates come next, and every file of the data set, follow from the
+plan and the records alone, so a synthesis that was killed ends with the same bytes as one that was not.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from skillmix_lightning.catalogue import Catalogue, Combination, draw_combinations
-from skillmix_lightning.graders.base import Grade, Grader
-from skillmix_lightning.pipeline.evaluate import Progress, grade_missing, write_missing
-from skillmix_lightning.pipeline.plan import requests_for
-from skillmix_lightning.prompts import PromptSet
+from skillmix_lightning.endpoint.budget import Budget
+from skillmix_lightning.errors import InputError, Stopped
+from skillmix_lightning.graders.base import Grader
+from skillmix_lightning.pipeline.dataset_files import write_dataset
+from skillmix_lightning.pipeline.dataset_select import Judged, by_text, select, text_id
+from skillmix_lightning.pipeline.dataset_yield import SkillYield, Yield, skill_yields_of, yields_of
+from skillmix_lightning.pipeline.evaluate import Progress, write_and_grade, write_missing
+from skillmix_lightning.pipeline.session import note_ends, stopping_in_order
+from skillmix_lightning.pipeline.synthesis_plan import Candidates, SynthesisPlan
 from skillmix_lightning.runs import Run
-from skillmix_lightning.runs.jsonl import append_rows
-from skillmix_lightning.scoring.metrics import score_text, vote
-from skillmix_lightning.students.base import Composition, Student
+from skillmix_lightning.runs.jsonl import WriteError
+from skillmix_lightning.runs.resume import Regrade, missing_rounds
+from skillmix_lightning.students.base import Composition, Request, Student
+
+_CAP = 10  # texts written per text wanted, at most, where no cap is given
+_MARGIN = 1.05  # how many more texts are asked for than the yield so far says are needed
+_LEAST = 8  # texts asked for at once: a server with nothing beside the last one to do would idle
+_LOWEST_SHARE = 0.02  # the lowest yield that is reckoned with: none at all must not ask for everything at once
 
 
 @dataclass(frozen=True)
-class Yield:
-    """What became of the texts of one k.
+class Synthesis:
+    """What came of a synthesis: its data set is in the run's folder.
 
     Attributes:
-        k: skills per text.
-        written: texts.
-        kept: different texts with full marks.
-        duplicates: texts that were written before, kept or not.
+        yields: of each k, ascending.
+        skills: of each skill in the texts of each k.
     """
 
-    k: int
-    written: int
-    kept: int
-    duplicates: int
+    yields: list[Yield]
+    skills: list[SkillYield]
 
     @property
-    def share(self) -> float:
-        """Kept texts per text written."""
-        return self.kept / self.written
-
-    @property
-    def distinct(self) -> float:
-        """Distinct texts per text written."""
-        return 1 - self.duplicates / self.written
-
-
-def draw_training(catalogue: Catalogue, attempts: Mapping[int, int], seed: int = 0) -> list[Combination]:
-    """The combinations of a training set: `attempts[k]` of each k, by the paper's rule.
-
-    Raises:
-        InputError: the catalogue has too few.
-    """
-    return [
-        combination
-        for k, count in attempts.items()
-        for combination in draw_combinations(catalogue, "all" if k == 1 else "train", k, count, seed, topics="train")
-    ]
+    def kept(self) -> int:
+        """Texts in the data set."""
+        return sum(row.kept for row in self.yields)
 
 
 def synthesize(
     run: Run,
-    catalogue: Catalogue,
-    prompts: PromptSet,
-    combinations: Sequence[Combination],
+    plan: SynthesisPlan,
     student: Student,
     grader: Grader,
-    data_file: Path,
-    gradings: int = 1,
+    max_attempts: int | None = None,
+    budget: Budget | None = None,
     progress: Progress = lambda n: None,
-) -> list[Yield]:
-    """Writes and grades a text for each combination and keeps those with full marks in a data set.
+    regrade: Regrade = "errors",
+) -> Synthesis:
+    """Writes and grades what is missing in a run, then writes its data set.
+
+    Where accepted texts are asked for, they are written in waves: as many as are wanted, then as many as the yield so
+    far says that the rest takes. A wave is graded before the next one is begun.
 
     Args:
-        run: where every text and grade is recorded, kept or not; goes on where it stopped.
-        catalogue: the skills and topics.
-        prompts: the wording.
-        combinations: what to write.
+        run: locked by the caller, with the plan in its manifest.
+        plan: what is asked.
         student: who writes.
         grader: who grades.
-        data_file: the data set, JSONL; must not exist.
-        gradings: grading rounds per text.
-        progress: called with the number of texts written or graded.
+        max_attempts: the most texts written of each k where accepted texts are asked for; ten for each by default.
+        budget: what the student and the grader spend from.
+        progress: called as texts are written and grades given.
+        regrade: which rounds on record are asked for again.
 
-    Returns:
-        The yield of each k.
+    Raises:
+        Stopped: work is left; the data set is made of what is there, and the same command goes on.
+        InputError: the catalogue has too few combinations, a server refuses a setting, or a record is malformed.
     """
-    write_missing(run, requests_for(catalogue, prompts, combinations), student, progress)
-    grade_missing(run, grader, gradings, progress)
-    unfinished = data_file.with_name(f".{data_file.name}.part")
-    unfinished.write_bytes(b"")  # a data set without a text is still a file
-    rows, yields = _keep_full_marks(run)
-    append_rows(unfinished, list(rows))
-    unfinished.replace(data_file)
-    return yields
+    candidates = Candidates(plan)
+    targets, share = plan.targets(), candidates.shard.share
+    caps = {k: _CAP * n if max_attempts is None else share(max_attempts) for k, n in (targets or {}).items()}
+    counts = {k: min(n, caps[k]) for k, n in (targets or {}).items()}
+    if targets is None:
+        assert plan.attempts is not None, "a plan has either"
+        counts = {k: share(count) for k, count in plan.attempts.items()}
+    reported = _Reported(progress)
+    while True:
+        requests = candidates.requests(counts)
+        with stopping_in_order(run, requests, grader.name, plan.gradings):
+            try:
+                if getattr(grader, "batch", False):  # one batch grades all texts, so it waits until they are written
+                    write_missing(run, requests, student, reported.wave())
+                write_and_grade(run, requests, student, grader, plan.gradings, reported.wave(), regrade)
+            except WriteError:
+                raise  # a data set could not be written either
+            except BaseException as ending:
+                note_ends(run, budget)
+                if isinstance(ending, (Stopped, KeyboardInterrupt)):
+                    derive(run, plan)
+                raise
+            note_ends(run, budget)
+            compositions, grades = _of(requests, run.compositions()), run.grades()
+            judged = select(compositions, by_text(grades), targets, plan.name_rule, plan.near_duplicates)
+            yields = yields_of(judged, plan.ks, targets)
+            unreached = missing_rounds(compositions, grades, grader.name, plan.gradings)
+            more = {} if targets is None or unreached else _more(yields, targets, caps)
+            if not more:
+                made = _written(run, judged, yields)
+        if unreached:
+            reason = next((g.reason for g in reversed(grades) if g.status == "error"), "the grader gave none")
+            raise Stopped(
+                f"{len(unreached):,} of {len(requests) * plan.gradings:,} grades are missing, the data set is made "
+                f"without their texts ({reason}); run the same command again to go on"
+            )
+        if not more:
+            return made
+        counts = {k: count + more.get(k, 0) for k, count in counts.items()}
 
 
-def _keep_full_marks(run: Run) -> tuple[list[dict[str, Any]], list[Yield]]:
-    grades: dict[tuple[str, int], list[Grade]] = {}
-    for grade in run.grades():
-        grades.setdefault((grade.combination_id, grade.generation), []).append(grade)
-    rows = []
-    seen: set[str] = set()
-    kept_texts: set[str] = set()
-    counts: dict[int, list[int]] = {}
-    provenance = {"catalogue_id": run.manifest()["catalogue_id"], "prompts": run.manifest()["prompts"]["id"]}
-    for composition in run.compositions():
-        combination = composition.combination
-        rounds = grades.get((combination.id, composition.generation), [])
-        points = vote(rounds)
-        full_marks = points is not None and score_text(combination.skills, points).full_marks == 1
-        kept = full_marks and composition.text not in kept_texts
-        duplicate = composition.text in seen
-        seen.add(composition.text)
-        count = counts.setdefault(combination.k, [0, 0, 0])
-        count[0] += 1
-        count[1] += kept
-        count[2] += duplicate
-        if kept:
-            kept_texts.add(composition.text)
-            rows.append(dataset_row(composition, rounds, provenance))
-    return rows, [Yield(k, *count) for k, count in sorted(counts.items())]
+def derive(run: Run, plan: SynthesisPlan) -> Synthesis:
+    """Makes the data set of the texts on record, whether or not they are all that the plan asks for.
+
+    Raises:
+        InputError: a record is malformed, or none of the plan's.
+        WriteError: a file cannot be written.
+    """
+    compositions = _in_order(run.compositions(), plan)
+    targets = plan.targets()
+    judged = select(compositions, by_text(run.grades()), targets, plan.name_rule, plan.near_duplicates)
+    return _written(run, judged, yields_of(judged, plan.ks, targets))
 
 
-def dataset_row(composition: Composition, grades: Sequence[Grade], provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """A kept composition as a line of a data set: Hugging Face chat format plus what it is and where it is from."""
-    combination = composition.combination
-    return {
-        "id": f"{combination.id}-{composition.generation}",
-        "k": combination.k,
-        "split": combination.split,
-        "skills": list(combination.skills),
-        "topic": combination.topic,
-        "text": composition.text,
-        "messages": list(composition.turns),
-        "grades": [{"grader": grade.grader, "grading": grade.grading, "points": grade.points} for grade in grades],
-        "provenance": {**provenance, "student": composition.student},
-    }
+def _written(run: Run, judged: Sequence[Judged], yields: list[Yield]) -> Synthesis:
+    made = Synthesis(yields, skill_yields_of(judged))
+    write_dataset(run, judged, made.yields, made.skills)
+    return made
 
 
-def distinct_ratio(yields: Sequence[Yield]) -> float:
-    """Distinct texts per text written, over all k."""
-    return 1 - sum(row.duplicates for row in yields) / sum(row.written for row in yields)
+def _more(yields: Sequence[Yield], targets: Mapping[int, int], caps: Mapping[int, int]) -> dict[int, int]:
+    """How many more texts of each k are needed, and allowed."""
+    more = {}
+    for row in yields:
+        lacking = targets[row.k] - row.kept
+        needed = max(_LEAST, math.ceil(_MARGIN * lacking / max(row.share, _LOWEST_SHARE)))
+        if lacking > 0 and caps[row.k] > row.written:
+            more[row.k] = min(needed, caps[row.k] - row.written)
+    return more
+
+
+def _of(requests: Sequence[Request], compositions: Sequence[Composition]) -> list[Composition]:
+    """The texts on record that answer the requests, in the requests' order."""
+    by_key = {(c.combination.id, c.generation): c for c in compositions}
+    keys = [(r.combination.id, r.generation) for r in requests]
+    return [by_key[key] for key in keys if key in by_key]
+
+
+def _in_order(compositions: Sequence[Composition], plan: SynthesisPlan) -> list[Composition]:
+    """Texts by k and draw index, wherever in the plan's draw they stand: runs of shards hold every nth."""
+    candidates = Candidates(plan)
+    ordered = []
+    for k in plan.ks:
+        unplaced = {text_id(c): c for c in compositions if c.combination.k == k}
+        drawn, looked_at = 0, len(unplaced)
+        while unplaced:
+            if looked_at > 100 * len(compositions) + 1000:
+                raise InputError(f"text {next(iter(unplaced))} is none of those that the plan draws")
+            for combination, generation in candidates.drawn(k, looked_at)[drawn:]:
+                if (found := unplaced.pop(f"{combination.id}-{generation}", None)) is not None:
+                    ordered.append(found)
+            drawn, looked_at = looked_at, 2 * looked_at
+    return ordered
+
+
+class _Reported:
+    """Progress over several waves: each begins by telling all that is on record, which is passed on once."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._done = 0
+
+    def wave(self) -> Progress:
+        """The progress of one wave."""
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            if done > self._done:
+                self._progress(done - self._done)
+                self._done = done
+
+        return advance

@@ -127,6 +127,8 @@ class TransformersStudent:
                 eos_token_id=stops,
                 pad_token_id=pad,
                 repetition_penalty=1.0,
+                # Where ranks have to go in step, who calls this sees to it: they need not have as many batches each.
+                synced_gpus=False,
                 **sampling,
             )
         new: list[list[int]] = out[:, width:].tolist()

@@ -43,6 +43,7 @@ def evaluate(
     common_skills: bool = True,
     exclude_data: str | None = None,
     allow_incompatible: bool = False,
+    shard: str | None = None,
     resume: Resume = "if-possible",
     regrade: Regrade = "errors",
     budget_usd: float | None = None,
@@ -71,6 +72,7 @@ def evaluate(
         common_skills: also draw skills marked as common.
         exclude_data: a data set, JSONL, whose combinations are not drawn: what the student was trained on.
         allow_incompatible: also draw skills recorded as impossible in one text.
+        shard: 2/8 for the second of eight parts, each in a folder of its own; `merge` joins them.
         resume: never (a run that is there is an error), always (it has to be there), if-possible.
         regrade: which grading rounds on record are asked for again: errors (the grader could not be reached) or
             unscored (also refusals and replies that were cut or unreadable, and none of them from the cache).
@@ -98,6 +100,7 @@ def evaluate(
         allow_incompatible=allow_incompatible,
         common_skills=common_skills,
         exclude_data=exclude_data,
+        shard=shard,
     )
     requests = plan.requests()
     grader = grader_for(plan, grader)

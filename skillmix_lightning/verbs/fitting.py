@@ -2,9 +2,9 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Trainer
@@ -18,6 +18,7 @@ from skillmix_lightning.callbacks import (
     StepProgressBar,
     ThroughputMonitor,
 )
+from skillmix_lightning.callbacks.manifest import FitManifest
 from skillmix_lightning.data import SkillMixDataModule
 from skillmix_lightning.errors import InputError, raise_all
 from skillmix_lightning.models import fastest_precision
@@ -48,17 +49,40 @@ def main(verb: str, args: Sequence[str]) -> None:
     Raises:
         InputError: bad usage or bad input.
     """
+    callbacks = [StepProgressBar(), ShowExample(), LossMonitor(), FitManifest()]
+    run_trainer(FitCLI, SkillMixModule, SkillMixDataModule, {"callbacks": callbacks}, [verb, *args])
+
+
+def run_trainer(
+    cli: "type[FitCLI]",
+    module: type[SkillMixModule],
+    data: type[SkillMixDataModule],
+    trainer_defaults: Mapping[str, Any],
+    args: Sequence[str],
+) -> None:
+    """Reads a command line and does what it says.
+
+    Args:
+        cli: the verbs.
+        module: the class that `--model.…` describes.
+        data: the class that `--data.…` describes.
+        trainer_defaults: what the trainer is unless the config says otherwise, beside `TRAINER_DEFAULTS`.
+        args: the verb and the command line behind it.
+
+    Raises:
+        InputError: bad usage or bad input.
+    """
     _quiet_libraries()
-    FitCLI(
-        SkillMixModule,
-        SkillMixDataModule,
+    cli(
+        module,
+        data,
         parser_class=_FitParser,
-        parser_kwargs={"prog": PROGRAM},
-        trainer_defaults={**TRAINER_DEFAULTS, "callbacks": [StepProgressBar(), ShowExample(), LossMonitor()]},
+        parser_kwargs={"prog": PROGRAM, **{verb: {"description": text} for verb, text in cli.DESCRIPTIONS.items()}},
+        trainer_defaults={**TRAINER_DEFAULTS, **trainer_defaults},
         save_config_kwargs={"overwrite": True},
         seed_everything_default=0,
         auto_configure_optimizers=False,
-        args=[verb, *args],
+        args=list(args),
     )
 
 
@@ -69,6 +93,11 @@ class FitCLI(LightningCLI):
     `check_val_every_n_epoch` null), and its sampler knows ranks itself (`use_distributed_sampler` false). Sharded
     parameters cannot be gathered in inference mode (`inference_mode` false).
     """
+
+    DESCRIPTIONS: ClassVar[dict[str, str]] = {
+        "fit": "Fine-tunes a causal language model, and scores it before, during and after.",
+        "validate": "The loss of a model or checkpoint on the validation texts.",
+    }
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -109,10 +138,14 @@ class FitCLI(LightningCLI):
                 f"precision is {self.trainer.precision}, and such weights lose small updates; use bf16-mixed or 32-true"
             )
         raise_all("--trainer", problems)
-        self._settle_checkpoint()
+        self.settle_checkpoint()
         _check_writable(Path(self.trainer.log_dir or self.trainer.default_root_dir))
 
-    def _settle_checkpoint(self) -> None:
+    def before_validate(self) -> None:
+        """Finds the checkpoint."""
+        self.settle_checkpoint()
+
+    def settle_checkpoint(self) -> None:
         """Finds what `--ckpt_path best` means, and tells the module that a checkpoint brings its weights.
 
         Of `last` the checkpoint callback does both, for it may find none and begin anew.

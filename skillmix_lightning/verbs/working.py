@@ -91,7 +91,7 @@ def work(
     with writing(out):
         run = Run.start(out, manifest, resume)
         with stopping_in_order(run, requests, judge.name, gradings):
-            run.note(may_change={**_means(student, grader), **money._asdict()})
+            run.note(may_change={**changeable(student, grader), **money._asdict()})
             run.add_compositions(_without(copied, run.compositions()))
         if writer is None and student is not None and missing_requests(requests, run.compositions()):
             writer = student.make()
@@ -99,7 +99,7 @@ def work(
         cache = "off" if regrade == "unscored" else money.cache
         budget = share_services((writer, judge), run, cache, prices, money.budget_usd, money.budget_tokens)
         total = len(requests) * (1 + gradings)
-        with _progress_bar(out.name, total, budget) as (progress, show):
+        with working_bar(out.name, total, budget) as (progress, show):
             with stopping_in_order(run, requests, judge.name, gradings):
                 keep_batches({"student": writer, "grader": judge}, out, show)
                 if sends_batches(judge):
@@ -118,9 +118,10 @@ def work(
         console.print(f"spent: {dollars(budget.spent_usd)}, {budget.spent_tokens:,} tokens")
 
 
-def _means(student: Part | None, grader: Part) -> dict[str, Any]:
+def changeable(student: Part | None, grader: Part) -> dict[str, Any]:
+    """The settings of both that a resumed run may differ in."""
     parts = {"student": student, "grader": grader}
-    return {name: means for name, part in parts.items() if part is not None and (means := part.may_change())}
+    return {name: found for name, part in parts.items() if part is not None and (found := part.may_change())}
 
 
 def _without(compositions: Sequence[Composition], on_record: Sequence[Composition]) -> list[Composition]:
@@ -129,7 +130,7 @@ def _without(compositions: Sequence[Composition], on_record: Sequence[Compositio
 
 
 @contextmanager
-def _progress_bar(
+def working_bar(
     label: str, total: int, budget: Budget | None
 ) -> Iterator[tuple[Callable[[int], object], Callable[[BatchProgress], None]]]:
     """A bar on standard error, with what is spent and what it will be.

@@ -1,8 +1,5 @@
 import json
 import random
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import lightning.pytorch as pl
@@ -10,16 +7,12 @@ import numpy as np
 import pytest
 import torch
 from examples import dataset_rows, write_dataset
-from fits import small_evaluation, tiny_fit
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from fits import events, run_at, small_evaluation, tiny_fit
 from tiny import save_tiny_model
 
 from skillmix_lightning.callbacks.determinism import undisturbed
 from skillmix_lightning.data import SkillMixDataModule
 from skillmix_lightning.errors import InputError
-from skillmix_lightning.runs import Run
-
-SUPPORT = Path(__file__).parents[1] / "support"
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +32,6 @@ def evaluated(model, dataset, tmp_path_factory):
     evaluation = small_evaluation()
     module, _ = tiny_fit(model, dataset, folder, evaluation)
     return folder, module, evaluation
-
-
-def events(folder):
-    accumulator = EventAccumulator(str(folder))
-    accumulator.Reload()
-    return accumulator
-
-
-def run_at(folder, step):
-    return Run(folder / "skillmix" / f"step={step:06d}")
 
 
 def test_each_evaluation_is_a_standard_run(evaluated):
@@ -118,22 +101,6 @@ def test_random_states_and_train_modes_are_put_back_even_after_an_exception():
         disturb()
     assert (model.training, model[0].training, model[1].training) == (True, True, False)
     assert (random.random(), np.random.rand(), torch.rand(1).item()) == expected
-
-
-def test_two_ranks_write_the_same_texts_and_scores_as_one(evaluated, model, dataset, tmp_path):
-    command = [sys.executable, str(SUPPORT / "fits.py"), model, dataset, str(tmp_path), "2"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    folder, _, _ = evaluated
-    for step in (0, 3, 6):
-        one, two = run_at(folder, step), run_at(tmp_path, step)
-        assert {(c.combination, c.text) for c in two.compositions()} == {
-            (c.combination, c.text) for c in one.compositions()
-        }
-        assert two.scores_file.read_text() == one.scores_file.read_text()
-    for tag in ("skillmix/train/k1/skill_fraction", "train/loss"):
-        values = [[event.value for event in events(f).Scalars(tag)] for f in (folder, tmp_path)]
-        assert values[1] == pytest.approx(values[0], rel=1e-5), tag
 
 
 def test_a_resumed_fit_does_not_evaluate_its_start_again_and_compares_with_it(model, dataset, tmp_path):

@@ -46,7 +46,7 @@ def test_every_row_is_a_conversation_that_ends_with_its_text(checkpoints: Path) 
         assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"]
         assert row["messages"][-1]["content"] == row["text"]
         assert catalogue.topic(row["topic"]).split == "train"
-        assert all(points == 1 for grade in row["grades"] for points in grade["points"].values())
+        assert all(points["points"] == 1 for grade in row["grades"] for points in grade["points"])
 
 
 def test_the_second_call_makes_nothing(checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,9 +59,9 @@ def test_the_second_call_makes_nothing(checkpoints: Path, monkeypatch: pytest.Mo
 
 def test_its_run_holds_what_was_not_kept_too(checkpoints: Path) -> None:
     file, _ = embedded_dataset(NAME)
-    run = Run(file.parent / "run")
+    run = Run(file.parent)
     assert len(run.compositions()) == len(run.grades()) == 300
-    assert run.manifest()["attempts"] == {"1": 100, "2": 100, "3": 100}
+    assert run.manifest()["plan"]["attempts"] == {"1": 100, "2": 100, "3": 100}
 
 
 def test_what_was_left_unfinished_is_made_anew(checkpoints: Path) -> None:
@@ -93,7 +93,7 @@ def test_two_processes_at_once_make_it_once(tmp_path: Path, monkeypatch: pytest.
     assert here == there
     folder = here[0].parent
     assert sorted(file.name for file in folder.parent.iterdir()) == [folder.name, f"{folder.name}.lock"]
-    assert len(Run(folder / "run").compositions()) == 40
+    assert len(Run(folder).compositions()) == 40
 
 
 def test_an_unknown_name_is_one_line_with_those_there_are() -> None:

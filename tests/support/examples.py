@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 from skillmix_lightning.catalogue import load_catalogue
+from skillmix_lightning.pipeline.dataset_files import dataset_row
 from skillmix_lightning.pipeline.plan import requests_for
-from skillmix_lightning.pipeline.synthesize import dataset_row, draw_training
+from skillmix_lightning.pipeline.synthesis_plan import draw_training
 from skillmix_lightning.prompts import load_prompts
 from skillmix_lightning.students.template import TemplateStudent
 

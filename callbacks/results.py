@@ -1,0 +1,29 @@
+"""What an evaluation within a fit comes to, once its texts are graded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from skillmix_lightning.graders.base import Grade
+from skillmix_lightning.scoring import Score
+from skillmix_lightning.students.base import Composition
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """The texts of one optimizer step, their grades and scores.
+
+    Attributes:
+        step: the optimizer step whose weights wrote the texts; grading may have ended many steps later.
+        compositions: the texts. A rank that failed has not written all of its own.
+        grades: by one grader; fewer than were asked for where it could not be reached.
+        scores: a row for each split and k of the plan.
+        seconds_generating: how long the fit stood still for it.
+        failed_ranks: ranks whose generation raised.
+    """
+
+    step: int
+    compositions: Sequence[Composition]
+    grades: Sequence[Grade]
+    scores: list[Score]
+    seconds_generating: float
+    failed_ranks: tuple[int, ...] = ()
