@@ -237,9 +237,10 @@ class EndpointGrader(BatchUser):
     def _request(self, composition: Composition, round: int) -> dict[str, Any]:
         combination = composition.combination
         rubric = Rubric.of(combination, self.prompts.wording)
-        # Drawn from the text, which cannot hold its own hash, so that the same grading is the same request: a random
-        # mark would keep every reply out of the cache's reach.
-        nonce = hashlib.sha256(f"{combination.id} {composition.text}".encode(errors="surrogatepass")).hexdigest()[:16]
+        # Another for every call, and drawn from the text, which cannot hold its own hash: one from a random source would
+        # keep every reply out of the cache's reach.
+        drawn = f"{combination.id} {composition.generation} {round} {composition.text}"
+        nonce = hashlib.sha256(drawn.encode(errors="surrogatepass")).hexdigest()[:16]
         turn = self.prompts.grading_turn(self.catalogue, combination, composition.text, rubric.labels, nonce)
         message: Message = {"role": "user", "content": turn}
         options: dict[str, Any] = {"temperature": self.temperature, "max_tokens": self.max_tokens}

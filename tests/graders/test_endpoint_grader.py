@@ -1,6 +1,7 @@
 """The grader behind a server, against a real HTTP server on this machine."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -201,3 +202,14 @@ def test_settings_that_cannot_work_are_said_before_anything_is_graded(server, tm
     with pytest.raises(InputError, match='the grader\'s catalogue: it has no skill "irony"; it has no skill "pun"'):
         grader_of(server).grade([composition(skills=("pun", "irony"))])
     assert server.calls == []
+
+
+def test_every_call_has_a_mark_of_its_own_and_the_same_call_the_same(server):
+    def marks() -> set[str]:
+        server.calls.clear()
+        list(grader_of(server, prompts="hardened-v1", attempts=1).grade([composition()], gradings=3))
+        return {re.search(r"</text ([0-9a-f]{16})>", call["messages"][0]["content"])[1] for call in server.calls}
+
+    first = marks()
+    assert len(first) == 3
+    assert marks() == first

@@ -82,6 +82,7 @@ def test_a_printed_config_holds_the_variables_name_only(server, tmp_path):
 
 def test_a_fit_with_an_endpoint_grader_writes_the_key_nowhere(server, tmp_path, capfd, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["skillmix_lightning"])
+    server.script = [says("OK")]  # the question whether it is there; the key is revoked later
     server.default = refuses(401, ECHO)
     grader = part("evaluation.grader", "skillmix_lightning.graders.endpoint.EndpointGrader", "judge", server.base_url)
     dataset = write_dataset(tmp_path / "d.jsonl", dataset_rows(12))
