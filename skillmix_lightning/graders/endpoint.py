@@ -237,7 +237,7 @@ class EndpointGrader(BatchUser):
     def _request(self, composition: Composition, round: int) -> dict[str, Any]:
         combination = composition.combination
         rubric = Rubric.of(combination, self.prompts.wording)
-        # Another for every call, and drawn from the text, which cannot hold its own hash: one from a random source would
+        # Another for every call, and drawn from the text, which cannot hold its own hash: from a random source it would
         # keep every reply out of the cache's reach.
         drawn = f"{combination.id} {composition.generation} {round} {composition.text}"
         nonce = hashlib.sha256(drawn.encode(errors="surrogatepass")).hexdigest()[:16]
