@@ -38,8 +38,6 @@ OPENING_S = 0.25
 CUTS_BEFORE_HOLD = 4
 FIRST_HOLD_S = 0.5
 LONGEST_HOLD_S = 60.0
-# A generator of its own: a fit, beside which calls are made, saves and restores the state of the common one.
-_JITTER = random.Random()
 _SLOWEST = 1 / 60  # requests per second
 _UNKNOWN = 1.0  # likewise
 _CEDED = 0.998  # so that a level a little too high is not refused a tenth for ever
@@ -72,6 +70,8 @@ class Limit:
     Args:
         ceiling: the most requests in flight, whatever the server accepts.
         start: requests in flight before anything is known; only refusals bring it below.
+        jitter: what random numbers come from; None for numbers that differ from process to process. A fit, beside which
+            calls are made, saves and restores the state of the common generator, so that is not it.
 
     Attributes:
         window: requests that may be in flight.
@@ -81,8 +81,9 @@ class Limit:
         cuts: how often that made it slow down.
     """
 
-    def __init__(self, ceiling: int = CEILING, start: int = START) -> None:
+    def __init__(self, ceiling: int = CEILING, start: int = START, jitter: random.Random | None = None) -> None:
         self.ceiling = ceiling
+        self._jitter = jitter or random.Random()
         self.window = float(min(start, ceiling))
         self.pace: float | None = None
         self.in_flight = 0
@@ -252,7 +253,7 @@ class Limit:
 
     def _hold(self, now: float, asked: float | None) -> None:
         self._holds += 1
-        backoff = min(LONGEST_HOLD_S, FIRST_HOLD_S * 2.0 ** min(self._holds - 1, 20)) * _JITTER.uniform(0.5, 1.0)
+        backoff = min(LONGEST_HOLD_S, FIRST_HOLD_S * 2.0 ** min(self._holds - 1, 20)) * self._jitter.uniform(0.5, 1.0)
         self._held_until = now + (backoff if asked is None else min(asked, LONGEST_HOLD_S))
 
     def _measure(self, now: float) -> None:
