@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from skillmix_lightning.callbacks import (
@@ -117,6 +118,9 @@ class FitCLI(LightningCLI):
         config = self._get(self.config_init, "trainer", default={})
         if config["precision"] is None:
             kwargs["precision"] = fastest_precision(_device_type(config["accelerator"]))
+        if config["enable_progress_bar"] is False:  # Lightning refuses a bar beside it
+            brought = self.trainer_defaults["callbacks"]
+            self.trainer_defaults["callbacks"] = [each for each in brought if not isinstance(each, ProgressBar)]
         trainer: Trainer = super().instantiate_trainer(**kwargs)
         return trainer
 

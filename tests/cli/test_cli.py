@@ -171,6 +171,11 @@ def test_a_precision_that_is_set_is_kept(fit, monkeypatch):
     assert made == ["32-true"]
 
 
+def test_a_fit_without_a_progress_bar(fit):
+    status, stderr = fit("--trainer.enable_progress_bar=false")
+    assert status == 0, stderr
+
+
 def test_the_list_of_verbs(capfd):
     assert main(["--help"]) == 0
     out = capfd.readouterr().out
