@@ -1,7 +1,7 @@
 """Every verb of `python -m skillmix_lightning`.
 
-A user's mistake ends here as one line on standard error and exit status 2, work that stopped before its end as one
-line and exit status 1; any other failure keeps its traceback and gives 1.
+A user's mistake ends here as one line on standard error and exit status 2; work that stopped before its end, and a
+check that found something, as one line and exit status 1; any other failure keeps its traceback and gives 1.
 """
 
 import sys
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
 
-from skillmix_lightning.errors import InputError, Stopped
+from skillmix_lightning.errors import Found, InputError, Stopped
 
 
 class Verb(NamedTuple):
@@ -27,10 +27,12 @@ VERBS = {
     "synthesize": Verb("synthesize", "have a student write, a grader grade, and keep full marks: a data set"),
     "evaluate": Verb("evaluate", "have a student write, a grader grade, and score: SKILL-MIX(k)"),
     "grade": Verb("grade", "grade a run's texts with another grader"),
+    "drift": Verb("drift", "grade a frozen set of graded texts again: does its grader still grade as it did?"),
     "score": Verb("score", "recompute the scores of runs from their saved grades"),
     "import-reference": Verb("import_reference", "turn a results folder of the reference implementation into a run"),
     "merge": Verb("merge", "make one run of the shards of a plan"),
     "compare": Verb("compare", "paired tests between two runs on the same combinations"),
+    "count-frequencies": Verb("count_frequencies", "how often skills and topics occur in a corpus: the parrot bound"),
     "report": Verb("report", "tables, charts and every text of runs, in one HTML file"),
     "spot-check": Verb("spot_check", "have people grade a blind sample of a run, and show how far they agree"),
     "export": Verb("export", "turn a checkpoint into a Hugging Face model folder"),
@@ -46,7 +48,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: the command line after the program's name; by default the process's.
 
     Returns:
-        The exit status: 0 done, 1 stopped before the end, 2 bad usage or bad input. Any other failure raises.
+        The exit status: 0 done, 1 stopped before the end or a check's finding, 2 bad usage or bad input. Any other
+        failure raises.
     """
     verb, *rest = sys.argv[1:] if args is None else args or [""]
     if verb in ("-h", "--help"):
@@ -61,6 +64,9 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
     except Stopped as stop:
         print(f"stopped: {stop}", file=sys.stderr)
+        return 1
+    except Found as found:
+        print(f"found: {found}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,8 +1,8 @@
 """The exceptions that end a command with one line instead of a traceback.
 
 Whatever a user can get wrong (a path, a config, a line of a data file) raises `InputError`: exit status 2. Work that
-ends before it is done, with nothing lost, raises `Stopped`: exit status 1. Broken invariants of ours stay
-`AssertionError`s.
+ends before it is done, with nothing lost, raises `Stopped`: exit status 1. A check that is done and found what it looks
+for raises `Found`: exit status 1 too. Broken invariants of ours stay `AssertionError`s.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,10 @@ class InputError(Exception):
 
 class Stopped(Exception):
     """Work is left and nothing is lost: the same command goes on where this one stopped."""
+
+
+class Found(Exception):
+    """A check found what it looks for, in one line, so that a script that runs it notices."""
 
 
 def raise_all(where: str, problems: Sequence[str]) -> None:

@@ -20,10 +20,10 @@ from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from skillmix_lightning.data.documents import documents, fingerprint
 from skillmix_lightning.data.encoding import Example
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.models import embedded_root
+from skillmix_lightning.pipeline.documents import documents, fingerprint
 
 #: Documents tokenized at once.
 _BATCH = 256

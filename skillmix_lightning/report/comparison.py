@@ -7,6 +7,7 @@ from rich.table import Table
 
 from skillmix_lightning.scoring.agreement import Agreement, FullMarks
 from skillmix_lightning.scoring.comparison import CANNOT_TELL, Comparison
+from skillmix_lightning.scoring.frequencies import Counted
 from skillmix_lightning.scoring.metrics import METRICS
 from skillmix_lightning.scoring.parrot import ParrotBound
 
@@ -92,6 +93,19 @@ def parrot_table(
     for row in rows:
         shares = (_share(of_run.get((row.split, row.k))) for of_run in full_marks.values())
         table.add_row(row.split, str(row.k), f"{row.expected:.2g}", f"{row.bound:.2g}", *shares)
+    return table
+
+
+def frequencies_table(rows: Sequence[Counted]) -> Table:
+    """How often skills occur in a corpus: the share that the parrot bound reads, and the interval of the count."""
+    table = _table("documents that show a skill", "skill")
+    for name in ("documents", "show it", "share", "95%"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        ends = "{:.2g}–{:.2g}".format(*row.ci95)
+        table.add_row(row.name, f"{row.documents:,}", f"{row.shown:,}", f"{row.frequency:.2g}", ends)
+    if any(not row.shown for row in rows):
+        table.caption = "of what no document shows, the share is the upper end of the interval"
     return table
 
 

@@ -28,7 +28,7 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float
     if not values:
         return None
     sample = np.asarray(values, dtype=float)
-    low, high = _clopper_pearson(float(sample.sum()), len(sample), level)
+    low, high = clopper_pearson(float(sample.sum()), len(sample), level)
     different, counts = np.unique(sample, return_counts=True)
     if len(different) == 1 or set(different) == {0.0, 1.0}:
         return low, high
@@ -43,7 +43,7 @@ def std_error(values: Sequence[float]) -> float | None:
     return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
-def _clopper_pearson(successes: float, trials: int, level: float) -> tuple[float, float]:
+def clopper_pearson(successes: float, trials: int, level: float = 0.95) -> tuple[float, float]:
     """The exact interval of a binomial proportion; a sum of fractions stands for so many successes.
 
     scipy.special alone: scipy.stats, which has it too, takes over half a second to import.

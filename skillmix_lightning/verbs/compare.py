@@ -21,7 +21,8 @@ from skillmix_lightning.scoring.comparable import (
 )
 from skillmix_lightning.scoring.comparison import Comparison
 from skillmix_lightning.scoring.comparison import compare as compare_scores
-from skillmix_lightning.scoring.parrot import ParrotBound, load_frequencies, parrot_bounds
+from skillmix_lightning.scoring.frequencies import load_frequencies
+from skillmix_lightning.scoring.parrot import ParrotBound, parrot_bounds
 from skillmix_lightning.verbs.parser import parse
 
 

@@ -72,19 +72,31 @@ def grade(
     if isinstance(catalogue := plan.get("catalogue"), str):
         grader = with_catalogue(grader, catalogue)
     gradings = gradings or plan.get("gradings") or 1
-    manifest = {name: old[name] for name in _OF_THE_TEXTS if name in old}
-    if plan:
-        manifest["plan"] = {**plan, "gradings": gradings}
-    manifest["graded_from"] = {
-        "run": source.folder.name,
-        "compositions_sha256": hashlib.sha256(source.compositions_file.read_bytes()).hexdigest(),
-    }
+    manifest = of_the_same_texts(source, gradings)
     requests = [Request(c.combination, c.generation, ()) for c in compositions]
     folder = Path(out) if out is not None else _beside(source.folder, grader)
     if folder.resolve() == source.folder.resolve():
         raise InputError(f"--out {out}: is the run whose texts are graded; give a folder of its own")
     money = Money(budget_usd, budget_tokens, prices, cache, allow_self_grading)
     work(folder, manifest, requests, None, grader, gradings, resume, regrade, money, json=json, copied=compositions)
+
+
+def of_the_same_texts(source: Run, gradings: int) -> dict[str, Any]:
+    """What the manifest of a run with the texts of another says of them, but for who grades.
+
+    Args:
+        source: the other run.
+        gradings: grading rounds per text.
+    """
+    old = source.manifest()
+    manifest = {name: old[name] for name in _OF_THE_TEXTS if name in old}
+    if plan := old.get("plan"):
+        manifest["plan"] = {**plan, "gradings": gradings}
+    manifest["graded_from"] = {
+        "run": source.folder.name,
+        "compositions_sha256": hashlib.sha256(source.compositions_file.read_bytes()).hexdigest(),
+    }
+    return manifest
 
 
 def _beside(folder: Path, grader: Part) -> Path:

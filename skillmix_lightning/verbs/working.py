@@ -52,6 +52,7 @@ def work(
     contaminated: Sequence[ContaminationRow] = (),
     json: bool = False,
     copied: Sequence[Composition] = (),
+    quiet: bool = False,
 ) -> None:
     """Does what is missing in a run and prints its scores.
 
@@ -68,6 +69,7 @@ def work(
         contaminated: shown before the scores.
         json: print one JSON document instead of tables.
         copied: texts that another run has.
+        quiet: print nothing.
 
     Raises:
         InputError: a setting cannot work, the run is another's, or a server refuses.
@@ -105,6 +107,8 @@ def work(
                 if sends_batches(judge):
                     progress = write_first(run, requests, writer, judge, gradings, budget, progress, regrade)
             scores = work_through(run, requests, writer, judge, gradings, budget, progress, regrade)
+    if quiet:
+        return
     if json:
         document = {"run": str(out), **scores_document(scores, "max", "paper", True), "spent": costs(run)}
         jsonlib.dump(document, sys.stdout, indent=2)

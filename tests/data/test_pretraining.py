@@ -8,9 +8,9 @@ from families import mistral_tokenizer
 from tiny import tiny_tokenizer
 
 from skillmix_lightning.data import pretraining
-from skillmix_lightning.data.documents import documents
 from skillmix_lightning.data.pretraining import PretrainingText, pretraining_pieces
 from skillmix_lightning.errors import InputError
+from skillmix_lightning.pipeline.documents import documents
 
 DOCUMENTS = ["The seam holds and the thread runs on.", "Beans.", "Knots are tied, and tied again, by every hand."]
 TOKENIZER = tiny_tokenizer()
@@ -103,12 +103,22 @@ def test_parquet_files_and_folders_are_read_like_jsonl_files(tmp_path):
         list(documents(str(folder), "text", None, "train"))
 
 
+def test_a_folder_of_texts_has_a_document_in_each(tmp_path):
+    for name, text in zip("abc", DOCUMENTS, strict=False):
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
+    assert list(documents(str(tmp_path), "text", None, "train")) == DOCUMENTS[:3]
+    assert list(documents(str(tmp_path / "b.txt"), "text", None, "train")) == DOCUMENTS[1:2]
+    (tmp_path / "b.txt").write_bytes(b"\xff")
+    with pytest.raises(InputError, match=r"b\.txt: is no text in UTF-8"):
+        list(documents(str(tmp_path), "text", None, "train"))
+
+
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
         (lambda folder: folder / "none.jsonl", "none.jsonl: no such file or folder"),
-        (lambda folder: folder, "the folder holds no .jsonl or .parquet file"),
-        (lambda folder: write(folder / "d.txt"), "is read from .jsonl and .parquet files"),
+        (lambda folder: folder, "the folder holds no .jsonl, .parquet or .txt file"),
+        (lambda folder: write(folder / "d.md"), "documents are read from .jsonl, .parquet and .txt files"),
         (lambda folder: write(folder / "d.jsonl", field="body"), 'line 1: no text in the field "text"'),
         (lambda folder: write(folder / "d.jsonl", [""]), "no document of it has two tokens"),
         (lambda folder: write(folder / "d.parquet"), "d.parquet: cannot be read"),

@@ -1,4 +1,4 @@
-"""Documents of a text corpus, in its own order: JSONL or Parquet files, a folder of them, or a hub data set."""
+"""Documents of a text corpus, in its own order: JSONL, Parquet or text files, a folder of them, or a hub data set."""
 
 import json
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from skillmix_lightning.errors import InputError
 from skillmix_lightning.runs.jsonl import parse_row
 
 _SUFFIXES = (".jsonl", ".parquet")
+_TEXT = ".txt"  # one document; a folder that also holds files of documents may have them for its readers
 _MEND = 'install the extra "text" (pip install "skillmix-lightning[text]")'
 
 
@@ -27,13 +28,14 @@ def documents(data: str, text_field: str, hub_config: str | None, hub_split: str
     if (files := _files(data)) is None:
         rows = _hub_rows(data, hub_config, hub_split)
     else:
-        rows = (row for file in files for row in (_jsonl if file.suffix == ".jsonl" else _parquet)(file, text_field))
+        read = {".jsonl": _jsonl, ".parquet": _parquet, _TEXT: _text}
+        rows = (row for file in files for row in read[file.suffix](file, text_field))
     for where, row in rows:
         text = row.get(text_field)
         if not isinstance(text, str):
             raise InputError(
                 f'{where}: no text in the field "{text_field}", there are {sorted(row)}; '
-                "set --data.pretraining.text_field"
+                "name the one that holds it with text_field"
             )
         if text:
             yield text
@@ -55,15 +57,15 @@ def _files(data: str) -> list[Path] | None:
     """The files of a local corpus; None for a hub name."""
     path = Path(data).expanduser()
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES)
+        files = sorted(file for file in path.rglob("*") if file.suffix in (*_SUFFIXES, _TEXT))
         if not files:
-            raise InputError(f"{data}: the folder holds no .jsonl or .parquet file")
-        return files
+            raise InputError(f"{data}: the folder holds no .jsonl, .parquet or .txt file")
+        return [file for file in files if file.suffix in _SUFFIXES] or files
     if path.is_file():
-        if path.suffix not in _SUFFIXES:
-            raise InputError(f"{data}: pre-training text is read from .jsonl and .parquet files")
+        if path.suffix not in (*_SUFFIXES, _TEXT):
+            raise InputError(f"{data}: documents are read from .jsonl, .parquet and .txt files")
         return [path]
-    if path.suffix in _SUFFIXES or data.count("/") > 1 or data.startswith((".", "/", "~")):
+    if path.suffix in (*_SUFFIXES, _TEXT) or data.count("/") > 1 or data.startswith((".", "/", "~")):
         raise InputError(f"{data}: no such file or folder; give one, or the name of a hub data set")
     return None
 
@@ -75,6 +77,15 @@ def _jsonl(file: Path, _: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{file}, line {number}", parse_row(line, f"{file}, line {number}")
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+
+
+def _text(file: Path, text_field: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        yield str(file), {text_field: file.read_text(encoding="utf-8-sig")}
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: is no text in UTF-8 ({error.reason})") from None
 
 
 def _parquet(file: Path, text_field: str) -> Iterator[tuple[str, dict[str, Any]]]:
