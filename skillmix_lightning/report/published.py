@@ -1,7 +1,7 @@
 """The two papers' own figures, to stand beside a run's where the setting is the same."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +10,10 @@ from pydantic import BaseModel, ConfigDict
 
 from skillmix_lightning.catalogue import Split
 from skillmix_lightning.report.results import Results
+from skillmix_lightning.scoring import OverGenerations
 
+#: `CheckerGrader.name`, whose module takes a second to import.
+_PROGRAM = "checker"
 _FILE = Path(__file__).with_name("published.yaml")
 #: What hub names add to a model's name: an owner in front, the file format behind.
 _OWNER = re.compile(r"^.*/")
@@ -43,20 +46,28 @@ def published() -> tuple[Published, ...]:
     return tuple(Published(**row) for row in yaml.safe_load(_FILE.read_text(encoding="utf-8")))
 
 
-def beside(results: Sequence[Results]) -> list[Published]:
-    """The published cells with the split and k of one of these runs.
+def beside(
+    results: Sequence[Results], over_generations: OverGenerations = "max", name_rule: bool = True
+) -> list[Published]:
+    """The published cells with the setting of one of these runs: the split, the k, and common skills or none.
 
-    Verifiable skills are another test than the papers', so runs on them have none beside them. Of P2's models only
-    those that wrote one of the runs are shown.
+    Both papers take the best of a combination's generations and give a named skill nothing, and models graded: scores
+    made by other rules, and runs that a program graded, have no cell beside them. Of P2's models only those that wrote
+    one of the runs are shown. What a run does not say, as imported ones do not, is taken to be the same.
     """
-    comparable = [each for each in results if each.catalogue != "verifiable"]
-    cells = {(row.split, row.k) for each in comparable for row in each.scores}
-    students = {_plain(each.student) for each in comparable}
-    return [row for row in published() if (row.split, row.k) in cells and _wanted(row, students)]
+    if over_generations != "max" or not name_rule:
+        return []
+    graded = [each for each in results if each.catalogue != "verifiable" and each.grader != _PROGRAM]
+    return [row for row in published() if any(_is_setting_of(each, row) for each in graded)]
 
 
-def _wanted(row: Published, students: Collection[str]) -> bool:
-    return row.source == "P1" or _plain(row.student) in students
+def _is_setting_of(results: Results, row: Published) -> bool:
+    common = (results.manifest.get("plan") or {}).get("common_skills")
+    return (
+        any((row.split, row.k) == (score.split, score.k) for score in results.scores)
+        and common in (None, row.source == "P1")
+        and (row.source == "P1" or _plain(row.student) == _plain(results.student))
+    )
 
 
 def _plain(name: str) -> str:

@@ -10,12 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from skillmix_lightning.catalogue import Split
+from skillmix_lightning.report.contamination import CAPTION as SEEN_CAPTION
+from skillmix_lightning.report.contamination import TITLE as SEEN_TITLE
+from skillmix_lightning.report.contamination import percent, size_name
 from skillmix_lightning.report.criteria import Cell, Tally, by_category, by_criterion, by_skill
 from skillmix_lightning.report.published import Published
 from skillmix_lightning.report.results import JudgedText, Results, last_of_fits
 
-#: How a column's values are written: as they are, as a share from 0 to 1, as a count, as dollars.
-Kind = Literal["text", "share", "count", "usd"]
+#: How a column's values are written: as they are, as a share from 0 to 1, as a percentage that is 0 or 100 only where
+#: it is exactly so, as a count, as dollars.
+Kind = Literal["text", "share", "percent", "count", "usd"]
 
 #: A column of words is not made narrower than this, or than its longest word.
 _NARROWEST = 10
@@ -76,15 +80,21 @@ def written(value: Any, kind: Kind) -> str:
         return ""
     if kind == "share":
         return f"{value:.2f}"
+    if kind == "percent":
+        return percent(value)
     if kind == "count":
         return f"{value:,}"
     return f"${value:,.2f}" if kind == "usd" else str(value)
 
 
 def report_tables(results: Sequence[Results], beside: Sequence[Published]) -> list[ReportTable]:
-    """The tables beside those of scores: published figures, criteria, categories (of a fit's last evaluation), cost."""
+    """The tables beside those of scores: published figures, contamination, criteria, categories, cost.
+
+    Contamination and categories are those of a fit's last evaluation.
+    """
     tables = [
         _published(beside),
+        _contamination(last_of_fits(results)),
         _criteria(results),
         _shares(last_of_fits(results), "category"),
         _cost(results),
@@ -106,9 +116,29 @@ def _published(beside: Sequence[Published]) -> ReportTable:
         Column("all_skills", "all skills", "share"),
         Column("skill_fraction", "skill fraction", "share"),
     )
-    note = "P1: arXiv 2409.19808; P2: leaderboard of arXiv 2310.17567; both graded by GPT-4"
+    note = "P1: arXiv 2409.19808; P2: leaderboard of arXiv 2310.17567, without common skills; both graded by GPT-4"
     rows = tuple({**row.model_dump(), "name": row.name} for row in beside)
     return ReportTable("published", "Published for the same split and k", note, columns, rows)
+
+
+def _contamination(results: Sequence[Results]) -> ReportTable:
+    found = [(each.name, row) for each in results for row in each.manifest.get("contamination") or ()]
+    sizes = range(1, max((row["k"] for _, row in found), default=0) + 1)
+    columns = (
+        Column("run", "run"),
+        Column("split", "split"),
+        Column("k", "k", "count"),
+        Column("combinations", "asked", "count"),
+        Column("exact", "exact", "count"),
+        Column("same_skills", "set", "count"),
+        *(Column(f"seen_{size}", size_name(size), "percent") for size in sizes),
+        Column("topics_seen", "topic", "percent"),
+    )
+    rows = []
+    for run, row in found:
+        seen = {f"seen_{size}": share for size, share in enumerate(row["seen_together"], start=1)}
+        rows.append({"run": run, **row, **seen})
+    return ReportTable("contamination", SEEN_TITLE, SEEN_CAPTION, columns, tuple(rows))
 
 
 def _criteria(results: Sequence[Results]) -> ReportTable:

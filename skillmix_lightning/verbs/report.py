@@ -43,7 +43,7 @@ def report(
         InputError: a folder holds no run, a record is malformed, or the file cannot be written.
     """
     results = read_results(runs, over_generations, protocol, name_rule)
-    tables = report_tables(results, beside(results))
+    tables = report_tables(results, beside(results, over_generations, name_rule))
     if out is None and len(runs) == 1:
         out = str(Path(runs[0]) / "report.html")
     if out is not None:

@@ -114,6 +114,60 @@ def test_verifiable_skills_have_no_published_figures_beside_them(tmp_path):
     assert beside(read_results([run])) == []
 
 
+def test_texts_that_a_program_graded_have_no_published_figures_beside_them(tmp_path):
+    text = composition(skills=("a", "b", "c"), split="held_out")
+    graded = replace(grade(text, "111 111"), grader="checker")
+    assert beside(read_results([make_run(tmp_path / "run", [(text, [graded])])])) == []
+
+
+@pytest.mark.parametrize(("common_skills", "sources"), [(True, {"P1"}), (False, {"P2"}), (None, {"P1", "P2"})])
+def test_published_figures_with_common_skills_stand_beside_runs_with_them(tmp_path, common_skills, sources):
+    texts = [replace(composition(str(k), "abcd"[:k], split="all"), student="gpt-4") for k in (3, 4)]
+    plan = {} if common_skills is None else {"plan": {"common_skills": common_skills}}
+    results = read_results([make_run(tmp_path / "run", [(text, []) for text in texts], plan)])
+    assert {row.source for row in beside(results)} == sources
+    assert beside(results, over_generations="mean") == beside(results, name_rule=False) == []
+
+
+CONTAMINATION = [
+    {
+        "split": "train",
+        "k": 1,
+        "combinations": 9,
+        "exact": 0,
+        "same_skills": 9,
+        "seen_together": [1.0],
+        "topics_seen": 1.0,
+    },
+    {
+        "split": "held_out",
+        "k": 2,
+        "combinations": 300,
+        "exact": 0,
+        "same_skills": 2,
+        "seen_together": [0.5, 0.004],
+        "topics_seen": 0.0,
+    },
+]
+
+
+def test_the_contamination_of_a_run_is_a_table_of_its_report(tmp_path):
+    run = make_run(tmp_path / "run", [(composition(), [])], {"contamination": CONTAMINATION})
+    page = page_of(run, out=tmp_path / "r.html")
+    table = re.search(r'<table id="contamination">.*?</table>', page, re.DOTALL)[0]
+    rows = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in re.findall(r"<tr.*?</tr>", table)]
+    assert rows == [
+        ["run", "split", "k", "asked", "exact", "set", "skill", "pair", "topic"],
+        ["run", "train", "1", "9", "0", "9", "100%", "", "100%"],
+        ["run", "held_out", "2", "300", "0", "2", "50%", "&lt;1%", "0%"],
+    ]
+
+
+def test_a_run_that_was_not_held_against_training_data_has_no_contamination_table(tmp_path):
+    page = page_of(make_run(tmp_path / "run", [(composition(), [])]), out=tmp_path / "r.html")
+    assert 'id="contamination"' not in page
+
+
 @pytest.mark.parametrize(
     ("student", "shown"),
     [("meta-llama/Llama-2-7b-chat-hf", "LLaMA-2-7B-Chat"), ("gpt-4", "GPT-4"), ("gpt-4o", None), ("llama", None)],

@@ -23,8 +23,12 @@ def page(tmp_path_factory):
         yield opened
 
 
+CONTAMINATION = {"split": "train", "k": 2, "combinations": 2, "exact": 0, "same_skills": 1, "topics_seen": 0.5}
+
+
 def address(folder, texts):
-    run = Run.start(folder / "run", {"student": "somebody"})
+    seen = {**CONTAMINATION, "seen_together": [1.0, 0.5]}
+    run = Run.start(folder / "run", {"student": "somebody", "contamination": [seen]})
     run.add_compositions([text for text, _ in texts])
     run.add_grades([each for _, grades in texts for each in grades])
     write_page(folder / "report.html", read_results([str(run.folder)]))
@@ -121,6 +125,14 @@ def test_charts_and_maps_are_drawn_without_a_script(page, small):
     assert page.run("document.querySelectorAll('#curves svg circle').length") > 0
     assert page.run("document.querySelector('#curves svg').getBoundingClientRect().width") == 340
     assert "1.00" in page.texts(".heat td")
+
+
+def test_a_click_leads_to_what_was_seen_in_training(page, small):
+    page.open(small)
+    page.click("nav button[data-to=tables]")
+    page.wait_for("document.getElementById('contamination').getBoundingClientRect().top < innerHeight && scrollY > 0")
+    assert page.texts("#contamination tbody td") == ["run", "train", "2", "2", "0", "1", "100%", "50%", "50%"]
+    assert page.errors == []
 
 
 def test_the_page_asks_for_nothing_but_itself(page, small):

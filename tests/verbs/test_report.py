@@ -71,6 +71,21 @@ def test_the_json_document_holds_every_table(run, tmp_path, capsys):
     assert [(row["skill"], row["k=2"]) for row in shown["skill_points"]] == [("metaphor", 0.5), ("simile", 1)]
 
 
+def test_the_contamination_is_in_the_terminal_and_in_the_json_document(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    row = {"split": "train", "k": 8, "combinations": 100, "exact": 7, "same_skills": 100, "topics_seen": 0.25}
+    seen = Run.start(tmp_path / "seen", {"contamination": [{**row, "seen_together": [1.0] * 7 + [0.005]}]})
+    seen.add_compositions(run.compositions())
+    seen.add_grades(run.grades())
+    (shown,) = document(capsys, str(seen.folder))["contamination"]
+    assert shown == {"run": "seen", **row, **{f"seen_{size}": 1.0 for size in range(1, 8)}, "seen_8": 0.005}
+    report([str(seen.folder)])
+    said = capsys.readouterr().out.rpartition("report: ")[0]
+    assert max(map(len, said.splitlines())) <= 80
+    (line,) = (line for line in said.splitlines() if "<1%" in line)
+    assert line.split() == ["seen", "train", "8", "100", "7", "100", *["100%"] * 7, "<1%", "25%"]
+
+
 def test_the_rules_are_those_asked_for(run, capsys):
     shown = document(capsys, str(run.folder), "--over_generations", "mean", "--name_rule", "false")
     (scored,) = shown["runs"]

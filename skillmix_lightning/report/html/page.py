@@ -80,7 +80,7 @@ def write_page(
         InputError: the file cannot be written.
     """
     rules = f"protocol {protocol}, name rule {'on' if name_rule else 'off'}, {over_generations} over generations"
-    page = render(results, rules)
+    page = render(results, rules, beside(results, over_generations, name_rule))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Half a surrogate pair, which a reply may hold, has no UTF-8; as an escape it is right inside the JSON.
@@ -89,12 +89,13 @@ def write_page(
         raise InputError(f"--out {path}: cannot be written ({error.strerror})") from None
 
 
-def render(results: Sequence[Results], rules: str) -> str:
+def render(results: Sequence[Results], rules: str, figures: Sequence[Published]) -> str:
     """The page as text.
 
     Args:
         results: the runs.
         rules: how the scores were made, in words.
+        figures: published ones, to stand beside theirs.
     """
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -104,7 +105,6 @@ def render(results: Sequence[Results], rules: str) -> str:
         lstrip_blocks=True,
     )
     script = templates.get_template("script.js.j2").render()
-    figures = beside(results)
     return templates.get_template("page.html.j2").render(
         results=results,
         rules=rules,
