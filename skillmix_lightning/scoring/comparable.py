@@ -11,6 +11,7 @@ from skillmix_lightning.graders.base import Grade
 from skillmix_lightning.runs import Run
 from skillmix_lightning.runs.jsonl import parse_row
 from skillmix_lightning.scoring.metrics import OverGenerations
+from skillmix_lightning.scoring.scores import asked_for_prose
 from skillmix_lightning.scoring.texts import CombinationScore, Protocol, ScoredText, combine, score_texts
 from skillmix_lightning.students.base import Composition
 
@@ -73,6 +74,17 @@ class RunRecords:
         return ", ".join(sorted({grade.grader for grade in self.grades}))
 
     @property
+    def grader_prompts(self) -> str | None:
+        """The prompt set it graded by, with the start of its hash; None where the run does not say."""
+        said = self.manifest.get("grader_prompts")
+        return f"{said['id']} ({said['sha256'][:8]})" if said else None
+
+    @property
+    def answering(self) -> tuple[str, ...]:
+        """The models that answered the grader's requests, as the server named them; none where nothing is known."""
+        return tuple(sorted({name for grade in self.grades if (name := grade.usage.get("model"))}))
+
+    @property
     def generations(self) -> int:
         """Different generation rounds."""
         return len({composition.generation for composition in self.compositions})
@@ -89,7 +101,8 @@ class RunRecords:
             InputError: the grades cannot be scored in this way.
         """
         try:
-            return score_texts(self.compositions, self.grades, rules.protocol, rules.name_rule)
+            prose = rules.protocol == "reference" and asked_for_prose(self.manifest)
+            return score_texts(self.compositions, self.grades, rules.protocol, rules.name_rule, prose)
         except InputError as error:
             raise InputError(f"{self.name}: {error}") from None
 
@@ -161,8 +174,20 @@ def _compared(first: RunRecords, second: RunRecords) -> list[tuple[str, Any, Any
         ("prompts", first.manifest.get("prompts"), second.manifest.get("prompts")),
         ("generations", first.generations, second.generations),
         ("gradings", first.gradings, second.gradings),
-        ("grader", first.grader, second.grader),
+        ("grader", *_graders(first, second)),
     ]
+
+
+def _graders(first: RunRecords, second: RunRecords) -> tuple[str, str]:
+    """Both graders, with what tells them apart though their names may not; what a run does not say is no difference."""
+    shown = [first.grader, second.grader]
+    for what, one, other in (
+        ("prompts", first.grader_prompts, second.grader_prompts),
+        ("answering as", ", ".join(first.answering), ", ".join(second.answering)),
+    ):
+        if one and other and one != other:
+            shown = [f"{grader}, {what} {said}" for grader, said in zip(shown, (one, other), strict=True)]
+    return shown[0], shown[1]
 
 
 def _mend(name: str, allow: Sequence[Difference]) -> str:

@@ -1,7 +1,8 @@
-"""Agreement of raters on categories: raw, Cohen's and Fleiss's kappa, Krippendorff's alpha, and their intervals.
+"""Agreement of raters on categories, and its intervals.
 
-All of them are functions of sums over the rated things, so that a bootstrap over clusters of things adds up each
-cluster's sums as often as the cluster was drawn.
+Raw agreement is the share of pairs of raters that give the same; kappa is Cohen's (1960) for two raters, Fleiss's
+(1971) for more; alpha is Krippendorff's for categories. All of them are functions of sums over the rated things, so
+that a bootstrap over clusters of things adds up each cluster's sums as often as the cluster was drawn.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,21 +23,6 @@ Ratings = npt.NDArray[np.floating[Any]]
 _Array = npt.NDArray[np.floating[Any]]
 _Figures = dict[str, float | None]
 _Intervals = dict[str, tuple[float, float] | None]
-
-
-def raw_agreement(ratings: Ratings) -> float | None:
-    """The share of pairs of raters that give the same; things by raters, NaN where there is no rating."""
-    return figures(Sums.of(ratings))["raw"]
-
-
-def kappa(ratings: Ratings) -> float | None:
-    """Cohen's kappa (1960) for two raters, Fleiss's (1971) for more; things by raters, NaN where there is no rating."""
-    return figures(Sums.of(ratings))["kappa"]
-
-
-def alpha(ratings: Ratings) -> float | None:
-    """Krippendorff's alpha for categories; things by raters, NaN where there is no rating."""
-    return figures(Sums.of(ratings))["alpha"]
 
 
 @dataclass(frozen=True)

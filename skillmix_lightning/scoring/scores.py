@@ -87,7 +87,7 @@ def score(
     plan = manifest.get("plan")
     planned = _planned_cells(plan)
     cells: dict[_Cell, list[ScoredText]] = {cell: [] for cell in planned}
-    prose = protocol == "reference" and _asked_for_prose(manifest)
+    prose = protocol == "reference" and asked_for_prose(manifest)
     for text in score_texts(compositions, grades, protocol, name_rule, prose):
         cells.setdefault((text.combination.split, text.combination.k), []).append(text)
     return [
@@ -131,15 +131,12 @@ def scores_document(
     }
 
 
-def _planned_cells(plan: Mapping[str, Any] | None) -> list[_Cell]:
-    """The cells of a plan; none where it does not say all that is planned, as a synthesis's does not."""
-    if not plan or not plan.keys() >= {"splits", "ks", "combinations", "generations", "gradings"}:
-        return []
-    return [(split, k) for split in plan["splits"] for k in plan["ks"]]
+def asked_for_prose(manifest: Mapping[str, Any]) -> bool:
+    """Whether these are imported results whose grader was asked for prose, which protocol `reference` reads otherwise.
 
-
-def _asked_for_prose(manifest: Mapping[str, Any]) -> bool:
-    """Whether these are imported results whose grader was asked for prose."""
+    Raises:
+        InputError: it was asked for both.
+    """
     prompts = set((manifest.get("prompts") or {}).get("grading") or ()) if "imported_from" in manifest else set()
     if prompts & PROSE_PROMPTS and prompts - PROSE_PROMPTS:
         raise InputError(
@@ -147,6 +144,13 @@ def _asked_for_prose(manifest: Mapping[str, Any]) -> bool:
             "reads differently; import one grading_prompt at a time"
         )
     return bool(prompts & PROSE_PROMPTS)
+
+
+def _planned_cells(plan: Mapping[str, Any] | None) -> list[_Cell]:
+    """The cells of a plan; none where it does not say all that is planned, as a synthesis's does not."""
+    if not plan or not plan.keys() >= {"splits", "ks", "combinations", "generations", "gradings"}:
+        return []
+    return [(split, k) for split in plan["splits"] for k in plan["ks"]]
 
 
 def _row(

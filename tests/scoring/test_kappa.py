@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torchmetrics.functional.classification import multiclass_cohen_kappa
 from torchmetrics.functional.nominal import fleiss_kappa
 
-from skillmix_lightning.scoring.kappa import Sums, alpha, figures, intervals, kappa, raw_agreement
+from skillmix_lightning.scoring.kappa import Sums, figures, intervals
 
 Ratings = npt.NDArray[np.float64]
 
@@ -25,6 +25,10 @@ def ratings(*raters: str) -> Ratings:
     return table
 
 
+def of(table: Ratings) -> dict[str, float | None]:
+    return figures(Sums.of(table))
+
+
 def random_ratings(things: int, raters: int, categories: int, seed: int = 0) -> Ratings:
     """Raters who see the same thing through noise."""
     rng = np.random.default_rng(seed)
@@ -37,37 +41,37 @@ def random_ratings(things: int, raters: int, categories: int, seed: int = 0) -> 
 def test_of_two_raters_kappa_is_cohens(categories: int) -> None:
     table = random_ratings(200, 2, categories)
     one, other = torch.tensor(table, dtype=torch.int64).T
-    assert kappa(table) == pytest.approx(float(multiclass_cohen_kappa(one, other, categories)), abs=1e-6)
+    assert of(table)["kappa"] == pytest.approx(float(multiclass_cohen_kappa(one, other, categories)), abs=1e-6)
 
 
 @pytest.mark.parametrize("raters", [3, 5])
 def test_of_more_raters_kappa_is_fleisss(raters: int) -> None:
     table = random_ratings(200, raters, 3)
     counts = torch.nn.functional.one_hot(torch.tensor(table, dtype=torch.int64), 3).sum(dim=1)
-    assert kappa(table) == pytest.approx(float(fleiss_kappa(counts)), abs=2e-5)  # which adds 1e-5 to 1 - chance
+    assert of(table)["kappa"] == pytest.approx(float(fleiss_kappa(counts)), abs=2e-5)  # which adds 1e-5 to 1 - chance
 
 
 @pytest.mark.parametrize(
     ("raters", "expected"), [(TWO_BINARY, 0.095), (TWO_NOMINAL, 0.692), (FOUR_WITH_MISSING, 0.743)]
 )
 def test_alpha_is_that_of_krippendorffs_examples(raters: tuple[str, ...], expected: float) -> None:
-    assert alpha(ratings(*raters)) == pytest.approx(expected, abs=5e-4)
+    assert of(ratings(*raters))["alpha"] == pytest.approx(expected, abs=5e-4)
 
 
 def test_raw_agreement_is_the_share_of_agreeing_pairs() -> None:
-    assert raw_agreement(ratings("1122", "1212")) == 0.5
-    assert raw_agreement(ratings("11", "11", "12")) == pytest.approx((1 + 1 / 3) / 2)
-    assert raw_agreement(ratings("110", "120", "101")) == 0.5  # the third has one rating
+    assert of(ratings("1122", "1212"))["raw"] == 0.5
+    assert of(ratings("11", "11", "12"))["raw"] == pytest.approx((1 + 1 / 3) / 2)
+    assert of(ratings("110", "120", "101"))["raw"] == 0.5  # the third has one rating
 
 
 def test_kappa_is_about_what_all_raters_rated() -> None:
-    assert kappa(ratings("112212", "111202")) == kappa(ratings("11222", "11122"))
+    assert of(ratings("112212", "111202"))["kappa"] == of(ratings("11222", "11122"))["kappa"]
 
 
 @pytest.mark.parametrize("table", [ratings("1111", "1111"), ratings("10", "01"), np.empty((0, 2)), np.empty((3, 1))])
 def test_where_chance_explains_everything_or_nothing_is_rated_twice_there_is_no_kappa(table: Ratings) -> None:
-    assert kappa(table) is None
-    assert alpha(table) is None
+    assert of(table)["kappa"] is None
+    assert of(table)["alpha"] is None
 
 
 @given(st.integers(0, 1000), st.integers(2, 4), st.integers(2, 4))

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from records import composition, grade
+from results_folder import Text, write_round
 
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.runs import Run
 from skillmix_lightning.scoring import write_scores
 from skillmix_lightning.verbs.compare import main
+from skillmix_lightning.verbs.import_reference import import_results
 
 MANIFEST = {"catalogue_id": "abc", "prompts": {"id": "paper-v1", "sha256": "0"}}
 
@@ -22,6 +24,7 @@ def make_run(
     earned: list[str],
     text: str = "A text",
     grader: str = "judge",
+    answering: str = "",
     generations: int = 1,
     gradings: int = 1,
     first: int = 0,
@@ -37,7 +40,7 @@ def make_run(
     run.add_compositions(texts)
     points = [each for each in earned for _ in range(generations)]
     graded = [
-        replace(grade(each, of_text, grading), grader=grader)
+        replace(grade(each, of_text, grading), grader=grader, usage={"model": answering} if answering else {})
         for each, of_text in zip(texts, points, strict=True)
         for grading in range(gradings)
     ]
@@ -46,6 +49,7 @@ def make_run(
 
 
 WEAK, STRONG = ["00 111"] * 20, ["11 111"] * 12 + ["00 111"] * 8
+ONE_PROMPT, ANOTHER_PROMPT = ({"id": name, "sha256": name[-1] * 64} for name in ("strict-1", "strict-2"))
 
 
 @pytest.fixture
@@ -104,6 +108,40 @@ def test_runs_that_differ_in_more_than_their_student_are_refused(tmp_path, diffe
     assert "cannot be compared" in message
     for part in what.split(".*"):
         assert part in message
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "what"),
+    [
+        ({"answering": "m-0613"}, {"answering": "m-1106"}, "judge, answering as m-0613 and judge, answering as m-1106"),
+        (
+            {"grader_prompts": ONE_PROMPT},
+            {"grader_prompts": ANOTHER_PROMPT},
+            "judge, prompts strict-1 (11111111) and judge, prompts strict-2 (22222222)",
+        ),
+    ],
+)
+def test_graders_of_one_name_that_are_not_the_same_are_refused(tmp_path, one, other, what):
+    runs = [make_run(tmp_path / "a", WEAK, **one), make_run(tmp_path / "b", WEAK, text="Another", **other)]
+    assert f"different grader: {what} (where that is meant: --allow [grader])" in refusal(*runs)
+
+
+def test_a_run_that_does_not_say_who_answered_may_be_compared(capsys, tmp_path):
+    runs = [make_run(tmp_path / "a", WEAK, answering="m-0613"), make_run(tmp_path / "b", STRONG, text="Another")]
+    assert compared(capsys, *runs)["comparisons"]
+
+
+def test_imported_prose_is_compared_as_it_is_scored(capsys, tmp_path):
+    skills = ("metaphor", "simile")
+    for student, points in (("weak", "01111"), ("strong", "11111")):
+        reply = "\n".join(f"Criterion: earned: {point}" for point in points)
+        texts = [Text(skills, topic, f"By {student}.", [reply]) for topic in ("Sewing", "Knots", "Tea")]
+        write_round(tmp_path / "results", 1, texts, student=student, grading_prompt="llama")
+        import_results(str(tmp_path / "results"), student, "judge", str(tmp_path / student))
+    capsys.readouterr()
+    document = compared(capsys, str(tmp_path / "weak"), str(tmp_path / "strong"), "--protocol", "reference")
+    rows = {row["metric"]: (row["before"], row["after"]) for row in document["comparisons"]}
+    assert rows == {"full_marks": (0, 1), "all_skills": (0, 1), "skill_fraction": (0.5, 1)}
 
 
 def test_all_that_differs_is_said_at_once(tmp_path):
