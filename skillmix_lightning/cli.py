@@ -4,6 +4,7 @@ A user's mistake ends here as one line on standard error and exit status 2; work
 check that found something, as one line and exit status 1; any other failure keeps its traceback and gives 1.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -51,14 +52,18 @@ def main(args: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 1 stopped before the end or a check's finding, 2 bad usage or bad input. Any other
         failure raises.
     """
-    verb, *rest = sys.argv[1:] if args is None else args or [""]
-    if verb in ("-h", "--help"):
-        print(_overview())
-        return 0
+    given = sys.argv[1:] if args is None else args
     try:
-        if verb not in VERBS:
+        if not given:
+            raise InputError(f"a verb is missing; give one of {', '.join(VERBS)}, or --help")
+        verb, *rest = given
+        if verb in ("-h", "--help"):
+            print(_overview())
+        elif verb in VERBS:
+            import_module(f"skillmix_lightning.verbs.{VERBS[verb].module}").main(verb, rest)
+        else:
             raise InputError(f'there is no verb "{verb}"; give one of {", ".join(VERBS)}')
-        import_module(f"skillmix_lightning.verbs.{VERBS[verb].module}").main(verb, rest)
+        sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -67,6 +72,9 @@ def main(args: Sequence[str] | None = None) -> int:
         return 1
     except Found as found:
         print(f"found: {found}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # whoever reads the output has seen enough of it; the interpreter is not to flush again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
 

@@ -238,6 +238,20 @@ def test_the_module_runs_as_a_program(tmp_path):
     assert done.stderr.splitlines()[-1].startswith("error:")
 
 
+def test_no_verb():
+    done = subprocess.run([sys.executable, "-m", "skillmix_lightning"], capture_output=True, text=True)
+    assert_one_clear_line((done.returncode, done.stderr), "a verb is missing; give one of fit, validate, test")
+
+
+def test_whoever_reads_the_output_may_stop_reading():
+    verb = subprocess.Popen(
+        [sys.executable, "-m", "skillmix_lightning", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    verb.stdout.close()
+    assert verb.stderr.read() == b""
+    assert verb.wait() == 1
+
+
 def test_the_texts_of_an_evaluation_are_readable_json(fit, tmp_path):
     assert fit()[0] == 0
     (file,) = (tmp_path / "out").rglob("step=000002/compositions.jsonl")
