@@ -1,7 +1,7 @@
 # `make help` lists what there is to do. Everything that needs the environment builds it first.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv fit test check lint types clean
+.PHONY: help venv fit findings test check lint types clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,12 +12,15 @@ EMBEDDED := $(or $(SKILLMIX_CHECKPOINTS),checkpoints)/embedded/smollm2-135m-inst
 KEEP_MEMORY := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(INSTALLED) $(EMBEDDED) ## .venv with every dependency, and the embedded model; nothing to do when up to date
 
 fit: venv ## fine-tune the embedded model and score it before and after; more options: make fit ARGS="--seed 1"
 	$(KEEP_MEMORY) $(BIN)/python -m skillmix_lightning fit --config configs/verifiable/smollm2_135m.yaml $(ARGS)
+
+findings: venv ## the paper's four findings tested on this machine, two hours; goes on where it stopped
+	$(KEEP_MEMORY) $(BIN)/python -m benchmarks.findings $(ARGS)
 
 test: venv ## the tests; some of them: make test ARGS="tests/graders -k anaphora"
 	$(BIN)/python -m pytest $(ARGS)
