@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from skillmix_lightning.callbacks.grader_services import Spending, spent_on_grading
 from skillmix_lightning.callbacks.results import EvaluationResult
 from skillmix_lightning.graders.base import Grader
 from skillmix_lightning.pipeline.evaluate import grade_missing
@@ -57,17 +58,42 @@ class Graded:
     trouble: str = ""
 
 
+@dataclass(frozen=True)
+class UnderWay:
+    """How far the grading of a job is.
+
+    Attributes:
+        step: the job's.
+        graded: grades on record.
+        asked: grades that are asked for.
+    """
+
+    step: int
+    graded: int
+    asked: int
+
+
+#: Told how far grading is, in the worker's thread; None when nothing is graded.
+Watcher = Callable[[UnderWay | None], object]
+
+
 class BackgroundGrading:
     """Grades jobs in the order in which they are submitted; for rank 0.
 
     Args:
         grader: who grades.
         gradings: rounds per text.
+        spending: the grader's budgets.
+
+    Attributes:
+        watchers: told of every grade.
     """
 
-    def __init__(self, grader: Grader, gradings: int) -> None:
+    def __init__(self, grader: Grader, gradings: int, spending: Spending) -> None:
         self.grader = grader
         self.gradings = gradings
+        self.spending = spending
+        self.watchers: list[Watcher] = []
         self.graded = 0
         self.asked = 0
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -114,7 +140,7 @@ class BackgroundGrading:
         return came + [self._graded(job, "") for job in open_jobs]
 
     def close(self) -> None:
-        """Lets the worker begin nothing more."""
+        """Lets the worker begin nothing more, and tell nobody."""
         while True:
             try:
                 self._jobs.get_nowait()
@@ -122,33 +148,61 @@ class BackgroundGrading:
                 break
         self._jobs.put(None)
         self._thread = None
+        self._tell(None)
+        self.watchers = []
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             trouble = ""
             try:
-                with writing(job.run.folder):
-                    grade_missing(job.run, self.grader, self.gradings, self._advance)
-                    note_ends(job.run, None)
-                    write_scores(job.run)
+                self._grade(job)
             except Exception as error:  # of a grader, a server or a disk: none of them ends the fit
                 trouble = " ".join(str(error).split()) or type(error).__name__
+            self._tell(None)
             self._done.put(self._graded(job, trouble))
 
-    def _advance(self, count: int) -> None:
-        self.graded += count
+    def _grade(self, job: Job) -> None:
+        asked, graded = len(job.run.compositions()) * self.gradings, 0
+
+        def advance(count: int) -> None:
+            nonlocal graded
+            graded += count
+            self.graded += count
+            self._tell(UnderWay(job.step, graded, asked))
+
+        with writing(job.run.folder), self.spending.of(job.run) as budget:
+            try:
+                grade_missing(job.run, self.grader, self.gradings, advance)
+            finally:
+                note_ends(job.run, budget)
+                write_scores(job.run)
+
+    def _tell(self, under_way: UnderWay | None) -> None:
+        for watcher in self.watchers:
+            watcher(under_way)
 
     def _graded(self, job: Job, trouble: str) -> Graded:
         try:
             compositions, grades = job.run.compositions(), job.run.grades()
             scores = score(compositions, grades, manifest=job.run.manifest())
+            usd, _ = spent_on_grading(job.run)
         except Exception as error:  # somebody else's hand in the folder
             return Graded(job.step, None, trouble or str(error))
         missing = missing_rounds(compositions, grades, self.grader.name, self.gradings, "unscored")
         if missing:
             pointless = next((g.reason or g.status for g in reversed(grades) if g.status != "ok"), "none came")
             trouble = f"{len(missing):,} grades are missing or have no points ({trouble or pointless})"
-        result = EvaluationResult(job.step, compositions, grades, scores, job.seconds_generating, job.failed_ranks)
+        result = EvaluationResult(
+            job.step,
+            compositions,
+            grades,
+            scores,
+            job.seconds_generating,
+            job.failed_ranks,
+            usd,
+            self.spending.spent[0],
+            trouble,
+        )
         return Graded(job.step, result, trouble)
 
 

@@ -19,6 +19,9 @@ class EvaluationResult:
         scores: a row for each split and k of the plan.
         seconds_generating: how long the fit stood still for it.
         failed_ranks: ranks whose generation raised.
+        usd: what the grading of these texts has cost in dollars, in earlier starts of the fit too.
+        fit_usd: what the fit's grading had cost by then.
+        trouble: why grades are missing, in one line; empty if none is.
     """
 
     step: int
@@ -27,3 +30,11 @@ class EvaluationResult:
     scores: list[Score]
     seconds_generating: float
     failed_ranks: tuple[int, ...] = ()
+    usd: float = 0.0
+    fit_usd: float = 0.0
+    trouble: str = ""
+
+
+def tag(split: str, k: int, name: str) -> str:
+    """What a figure of one split and k is logged as, and monitored by."""
+    return f"skillmix/{split}/k{k}/{name}"

@@ -4,7 +4,7 @@ Grading is rank 0's. The others learn of scores when all ranks ask, which costs 
 and nothing while none is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from rich.console import Console
 
-from skillmix_lightning.callbacks.background import BackgroundGrading, Graded, Job, noting_sigterm
+from skillmix_lightning.callbacks.background import BackgroundGrading, Graded, Job, Watcher
+from skillmix_lightning.callbacks.grader_services import Spending
 from skillmix_lightning.callbacks.ranks import Ranks
+from skillmix_lightning.callbacks.results import tag
 from skillmix_lightning.callbacks.showing import Showing
 from skillmix_lightning.graders.base import Grader
 from skillmix_lightning.report.progress import progress_bar
@@ -37,6 +39,7 @@ class ScoresToCome:
     Args:
         grader: who grades.
         gradings: rounds per text.
+        spending: the grader's budgets.
         console: for progress bars.
         showing: shows each evaluation as its scores come.
 
@@ -49,14 +52,18 @@ class ScoresToCome:
 
     ranks: Ranks
 
-    def __init__(self, grader: Grader, gradings: int, console: Console, showing: Showing) -> None:
+    def __init__(self, grader: Grader, gradings: int, spending: Spending, console: Console, showing: Showing) -> None:
         self.history: dict[int, list[Score]] = {}
         self.rows: dict[int, list[CombinationScore]] = {}
         self.open: dict[int, Opened] = {}
-        self._grading = BackgroundGrading(grader, gradings)
+        self._grading = BackgroundGrading(grader, gradings, spending)
         self._console = console
         self._showing = showing
         self._warned = False
+
+    def watch(self, watcher: Watcher) -> None:
+        """Has the watcher told of every grade that comes, on rank 0."""
+        self._grading.watchers.append(watcher)
 
     def take_up(self, evaluations: Mapping[int, Opened]) -> None:
         """Has graded what is missing in these; every rank must call it."""
@@ -66,27 +73,33 @@ class ScoresToCome:
                 folder, seconds, failed_ranks = evaluations[step]
                 self._grading.submit(Job(step, Run(Path(folder)), seconds, failed_ranks))
 
-    def collect(self, trainer: Trainer, limit_s: float = 0.0) -> None:
-        """Takes the scores that have come, or come within the limit; every rank must call it."""
+    def collect(self, trainer: Trainer, limit_s: float = 0.0, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Takes the scores that have come, or come within the limit or until it is stopped; every rank must call it."""
         if self.open:
-            self._take(trainer, self.ranks.from_zero(lambda: self._scored(trainer, self._awaited(limit_s)[0])))
+            scored = self.ranks.from_zero(lambda: self._scored(trainer, self._awaited(limit_s, stopped)))
+            self._take(trainer, scored)
 
-    def finish(self, trainer: Trainer, limit_s: float) -> None:
+    def finish(self, trainer: Trainer, limit_s: float, stopped: Callable[[], bool]) -> None:
         """Waits for what is open, then goes on with the grades there are; every rank must call it.
 
+        Args:
+            trainer: of the fit.
+            limit_s: how long to wait.
+            stopped: whether SIGTERM has come, on rank 0.
+
         Raises:
-            SystemExit: SIGTERM came while it waited; what is graded is shown and on disk.
+            SystemExit: it came; what is graded is shown and on disk.
         """
         if not self.open:
             return
 
         def end() -> tuple[list[_Scored], bool]:
-            graded, stopped = self._awaited(limit_s)
-            return self._scored(trainer, graded + self._grading.give_up()), stopped
+            graded = self._awaited(limit_s, stopped)
+            return self._scored(trainer, graded + self._grading.give_up()), stopped()
 
-        scored, stopped = self.ranks.from_zero(end)
+        scored, was_stopped = self.ranks.from_zero(end)
         self._take(trainer, scored)
-        if stopped:
+        if was_stopped:
             # Other ranks leave with 0: their launcher would kill rank 0 for anything else.
             raise SystemExit(_SIGTERM_STATUS if self.ranks.rank == 0 else 0)
 
@@ -108,15 +121,12 @@ class ScoresToCome:
         self.rows = {step: [_row(row) for row in rows] for step, rows in state_dict["rows"].items()}
         self.open = {step: (folder, s, tuple(failed)) for step, (folder, s, failed) in state_dict["open"].items()}
 
-    def _awaited(self, limit_s: float) -> tuple[list[Graded], bool]:
-        """What has been graded within the limit, and whether SIGTERM came meanwhile."""
+    def _awaited(self, limit_s: float, stopped: Callable[[], bool]) -> list[Graded]:
+        """What has been graded within the limit, or until it is stopped."""
         if limit_s <= 0:
-            return self._grading.finished(), False
+            return self._grading.finished()
         shown = 0
-        with (
-            noting_sigterm() as stopped,
-            progress_bar(self._console, "SKILL-MIX: waiting for grades", self._grading.asked) as advance,
-        ):
+        with progress_bar(self._console, "SKILL-MIX: waiting for grades", self._grading.asked) as advance:
 
             def look() -> bool:
                 nonlocal shown
@@ -124,7 +134,7 @@ class ScoresToCome:
                 shown = self._grading.graded
                 return stopped()
 
-            return self._grading.finished(limit_s, look), stopped()
+            return self._grading.finished(limit_s, look)
 
     def _scored(self, trainer: Trainer, came: Sequence[Graded]) -> list[_Scored]:
         """Shows what has come, on rank 0; returns what the other ranks need of it."""
@@ -151,8 +161,8 @@ class ScoresToCome:
             if not scores:
                 continue
             self.history[step], self.rows[step] = scores, rows
-            values = {f"skillmix/{row.split}/k{row.k}/{name}": getattr(row, name) for row in scores for name in METRICS}
-            trainer.callback_metrics.update({tag: torch.tensor(v) for tag, v in values.items() if v is not None})
+            values = {tag(row.split, row.k, name): getattr(row, name) for row in scores for name in METRICS}
+            trainer.callback_metrics.update({key: torch.tensor(v) for key, v in values.items() if v is not None})
 
 
 def _plain_row(row: CombinationScore) -> list[Any]:

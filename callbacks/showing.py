@@ -6,8 +6,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
-from skillmix_lightning.callbacks.results import EvaluationResult
-from skillmix_lightning.endpoint.budget import dollars
+from skillmix_lightning.callbacks.results import EvaluationResult, tag
 from skillmix_lightning.report.figures import can_draw, learning_curves, skill_bars
 from skillmix_lightning.report.skills import SkillPoints, Verdicts, skill_points, verdicts
 from skillmix_lightning.report.terminal import evaluation_table
@@ -26,7 +25,7 @@ class Showing:
 
     - `skillmix/<split>/k<k>/<metric>`, with the bounds of its 95% interval in `<metric>_low` and `<metric>_high` (the
       "Custom Scalars" page draws the three as a line with a band), and `skillmix/<split>/k<k>/unscored`;
-    - `skillmix/seconds_generating`, `skillmix/grading_usd`;
+    - `skillmix/seconds_generating`, and `skillmix/grading_usd`, what its grading has cost;
     - `skillmix/<split>/k<k>/texts`: the same few combinations each time, with their points;
     - `skillmix/learning_curves` and `skillmix/<split>/skills`: figures, where matplotlib is installed.
 
@@ -71,7 +70,8 @@ class Showing:
         if self._first_skills is None:
             self._first_skills = skills
         changed = changes(result.step, rows)
-        self.console.print(evaluation_table(result.scores, f"SKILL-MIX at step {result.step}", changed))
+        title, usd = f"SKILL-MIX at step {result.step}", (result.usd, result.fit_usd)
+        self.console.print(evaluation_table(result.scores, title, changed, usd))
         self.console.print(_note(result), highlight=False, markup=False)
 
     def _lay_out(self, logger: TensorBoardLogger, scores: Sequence[Score]) -> None:
@@ -82,9 +82,9 @@ class Showing:
         charts: dict[str, dict[str, list[object]]] = {}
         for row in scores:
             for metric in METRICS:
-                tag = _tag(row, metric)
+                mean = _tag(row, metric)
                 bands = charts.setdefault(f"SKILL-MIX {row.split}", {})
-                bands[f"k{row.k} {metric}"] = ["Margin", [tag, f"{tag}_low", f"{tag}_high"]]
+                bands[f"k{row.k} {metric}"] = ["Margin", [mean, f"{mean}_low", f"{mean}_high"]]
         logger.experiment.add_custom_scalars(charts)
 
     def _show_texts(
@@ -96,7 +96,7 @@ class Showing:
     ) -> None:
         for (split, k), ids in self._shown(result, rows).items():
             panels = [_panel([c for c in result.compositions if c.combination.id == each], voted) for each in ids]
-            logger.experiment.add_text(f"skillmix/{split}/k{k}/texts", "\n\n---\n\n".join(panels), result.step)
+            logger.experiment.add_text(tag(split, k, "texts"), "\n\n---\n\n".join(panels), result.step)
 
     def _shown(
         self, result: EvaluationResult, rows: Mapping[int, Sequence[CombinationScore]]
@@ -129,8 +129,8 @@ class Showing:
         for split in dict.fromkeys(each.split for each in skills):
             now, before = ([e for e in points if e.split == split] for points in (skills, self._first_skills or []))
             images[f"skillmix/{split}/skills"] = skill_bars(now, before, f"{split} skills at step {result.step}")
-        for tag, image in images.items():
-            logger.experiment.add_image(tag, image, result.step, dataformats="HWC")
+        for name, image in images.items():
+            logger.experiment.add_image(name, image, result.step, dataformats="HWC")
 
 
 def scalars(result: EvaluationResult) -> dict[str, float]:
@@ -145,7 +145,7 @@ def scalars(result: EvaluationResult) -> dict[str, float]:
                 values[f"{_tag(row, metric)}_low"], values[f"{_tag(row, metric)}_high"] = interval
         values[_tag(row, "unscored")] = row.unscored
     values["skillmix/seconds_generating"] = result.seconds_generating
-    values["skillmix/grading_usd"] = sum(grade.cost_usd for grade in result.grades)
+    values["skillmix/grading_usd"] = result.usd
     return values
 
 
@@ -163,18 +163,20 @@ def changes(step: int, rows: Mapping[int, Sequence[CombinationScore]]) -> dict[i
 
 
 def _tag(row: Score, name: str) -> str:
-    return f"skillmix/{row.split}/k{row.k}/{name}"
+    return tag(row.split, row.k, name)
 
 
 def _note(result: EvaluationResult) -> str:
     """What the evaluation took, and what it could not do."""
     parts = [f"{len(result.compositions):,} texts in {result.seconds_generating:,.0f} s"]
     unscored = sum(grade.status != "ok" for grade in result.grades)
-    parts.append(f"{len(result.grades):,} grades for {dollars(sum(grade.cost_usd for grade in result.grades))}")
+    parts.append(f"{len(result.grades):,} grades")
     if unscored:
         parts.append(f"{unscored:,} of them without points")
     if result.failed_ranks:
         parts.append(f"ranks without texts: {', '.join(map(str, result.failed_ranks))}")
+    if result.trouble:
+        parts.append(result.trouble)
     return "; ".join(parts)
 
 

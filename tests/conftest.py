@@ -1,6 +1,8 @@
 """What holds for every test: no hub, no paid key, no deadline that a busy machine could miss."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported, so set before any test module is
@@ -20,6 +22,18 @@ settings.load_profile("repeatable")
 def repository() -> Path:
     """The root of the working tree."""
     return Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def exported_fits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with checkpoints of two fits, `full` sharded over 2 ranks and `lora` of adapters, and their model."""
+    folder = tmp_path_factory.mktemp("exported")
+    script = Path(__file__).parent / "support" / "resume.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "exported", str(folder)], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

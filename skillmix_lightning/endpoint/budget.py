@@ -8,102 +8,17 @@ import asyncio
 import math
 import threading
 from collections import deque
-from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 from skillmix_lightning.endpoint.prices import Prices
+from skillmix_lightning.endpoint.reservation import PICO, Amount, Reservation, picodollars
+from skillmix_lightning.endpoint.watermark import Note, Watermark
 from skillmix_lightning.errors import InputError, Stopped, raise_all
 
-__all__ = ["Budget", "BudgetReached", "Reservation", "Stopped", "dollars", "projected"]
-
-_PICO = 10**12
+__all__ = ["Budget", "BudgetReached", "Stopped", "dollars", "projected"]
 
 
 class BudgetReached(Stopped):
     """The next call could pass the budget."""
-
-
-class _Amount(NamedTuple):
-    """Dollars in whole picodollars, so that sums are exact (a token's price is a whole number of them), and tokens."""
-
-    usd: int
-    tokens: int
-
-    def plus(self, other: "_Amount") -> "_Amount":
-        return _Amount(self.usd + other.usd, self.tokens + other.tokens)
-
-    def minus(self, other: "_Amount") -> "_Amount":
-        return _Amount(self.usd - other.usd, self.tokens - other.tokens)
-
-
-class Reservation:
-    """The room one call holds in a budget until it ends, in exactly one of `settle`, `settle_lost` and `release`.
-
-    Attributes:
-        model: the name that is asked for.
-        prompt_tokens: at most.
-        completion_tokens: at most.
-        usd: what the call can cost at most; 0.0 if the model's price is unknown.
-    """
-
-    def __init__(
-        self, budget: "Budget", model: str, prompt_tokens: int, completion_tokens: int, batch: bool = False
-    ) -> None:
-        self.model = model
-        self.prompt_tokens = prompt_tokens
-        self.completion_tokens = completion_tokens
-        price = budget.prices.of(model)
-        self.usd = 0.0 if price is None else price.cost_at_most(prompt_tokens, completion_tokens, batch)
-        self._budget = budget
-        self._batch = batch
-        self._open = True
-
-    @property
-    def tokens(self) -> int:
-        """How many tokens the call can take at most."""
-        return self.prompt_tokens + self.completion_tokens
-
-    def settle(self, usage: Mapping[str, Any], model: str = "") -> float:
-        """Counts what the call has taken. A server that bills more than was possible is counted, and stops the budget.
-
-        Args:
-            usage: as in `Price.cost`. What the server does not count is taken to be the most it can be.
-            model: the model that answered, which may be a dated one with a price of its own.
-
-        Returns:
-            The call's cost in dollars; 0.0 if the model's price is unknown.
-        """
-        most = {"prompt_tokens": self.prompt_tokens, "completion_tokens": self.completion_tokens}
-        counted = {**usage, **{name: at_most for name, at_most in most.items() if usage.get(name) is None}}
-        prices = self._budget.prices
-        price = prices.of(model) or prices.of(self.model)
-        cost = 0.0 if price is None else price.cost(counted, self._batch)
-        taken = _Amount(_picodollars(cost), sum(counted[name] for name in most))
-        self._close(taken, any(counted[name] > at_most for name, at_most in most.items()))
-        return cost
-
-    def settle_lost(self) -> float:
-        """Counts a call that was sent and whose reply was lost at the most it can cost, since it may be billed.
-
-        Returns:
-            That cost in dollars.
-        """
-        self._close(self.amount)
-        return self.usd
-
-    def release(self) -> None:
-        """Gives everything back: the call was never sent, or the server refused it."""
-        self._close(_Amount(0, 0))
-
-    @property
-    def amount(self) -> _Amount:
-        """Both in the budget's own units."""
-        return _Amount(_picodollars(self.usd), self.tokens)
-
-    def _close(self, taken: _Amount, beyond: bool = False) -> None:
-        assert self._open, "a reservation ends once"
-        self._open = False
-        self._budget._ended(self, taken, beyond)
 
 
 class Budget:
@@ -115,6 +30,7 @@ class Budget:
         prices: of the models; the price of one that is not there matters only under a cap in dollars.
         already_usd: what the run spent before, from its records; it counts.
         already_tokens: likewise.
+        options: the names of the two caps, for messages.
 
     Raises:
         InputError: a cap is no number from 0 up.
@@ -127,8 +43,9 @@ class Budget:
         prices: Prices,
         already_usd: float = 0.0,
         already_tokens: int = 0,
+        options: tuple[str, str] = ("--budget_usd", "--budget_tokens"),
     ) -> None:
-        caps = {"--budget_usd": usd, "--budget_tokens": tokens}
+        caps = dict(zip(options, (usd, tokens), strict=True))
         raise_all(
             "the budget",
             [
@@ -140,8 +57,12 @@ class Budget:
         self.usd = usd
         self.tokens = tokens
         self.prices = prices
-        self._spent = _Amount(_picodollars(already_usd), already_tokens)
-        self._reserved = _Amount(0, 0)
+        self.options = options
+        self._spent = Amount(picodollars(already_usd), already_tokens)
+        self._reserved = Amount(0, 0)
+        self._of_batches = Amount(0, 0)
+        self._under_way = 0
+        self._watermark: Watermark | None = None
         self._stopped = ""
         self._guard = threading.Lock()
         self._waiting: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
@@ -149,7 +70,7 @@ class Budget:
     @property
     def spent_usd(self) -> float:
         """What ended calls have cost, in dollars; those of models without a price count nothing."""
-        return self._spent.usd / _PICO
+        return self._spent.usd / PICO
 
     @property
     def spent_tokens(self) -> int:
@@ -161,6 +82,24 @@ class Budget:
         """Whether there is a cap at all."""
         return self.usd is not None or self.tokens is not None
 
+    @property
+    def is_spending(self) -> bool:
+        """Whether calls are under way; those of batches, which leave a record of their own, are left aside."""
+        return self._under_way > 0
+
+    def note_ahead(self, write: Note) -> None:
+        """Has what calls may cost noted before they are sent, but for batches.
+
+        Args:
+            write: makes the note of what is spent and may be. A call is not sent where it raises.
+        """
+        self._watermark = Watermark(write, None if self.usd is None else math.floor(self.usd * PICO), self.tokens)
+
+    def forget_note(self) -> None:
+        """Has the next call noted anew: the note is gone."""
+        if self._watermark is not None:
+            self._watermark.forget()
+
     def check(self, model: str, completion_tokens_at_most: int | None) -> None:
         """Finds out whether calls like this can be counted at all; best asked before the first one.
 
@@ -169,7 +108,7 @@ class Budget:
         """
         if self.usd is not None and self.prices.of(model) is None:
             raise InputError(
-                f"--budget_usd {self.usd:g}: no price is known for the model {model}; "
+                f"{self.options[0]} {self.usd:g}: no price is known for the model {model}; "
                 f'give a file with "{model}: {{input: …, output: …}}" (dollars per million tokens) as --prices'
             )
         if self.capped and completion_tokens_at_most is None:
@@ -189,6 +128,7 @@ class Budget:
         Raises:
             BudgetReached: there is no room for it beside the calls under way.
             InputError: as in `check`.
+            OSError: it cannot be noted (`note_ahead`).
         """
         with self._guard:
             reservation = self._tried(model, prompt_tokens_at_most, completion_tokens_at_most, batch)
@@ -206,6 +146,7 @@ class Budget:
         Raises:
             BudgetReached: there would be no room for it even if all calls under way cost nothing.
             InputError: as in `check`.
+            OSError: it cannot be noted (`note_ahead`).
         """
         loop, woken = asyncio.get_running_loop(), False
         while True:
@@ -213,7 +154,7 @@ class Budget:
                 if woken or not self._waiting:
                     try:
                         reservation = self._tried(model, prompt_tokens_at_most, completion_tokens_at_most, batch)
-                    except (BudgetReached, InputError):
+                    except Exception:
                         self._wake_next()
                         raise
                     if isinstance(reservation, Reservation):
@@ -246,34 +187,52 @@ class Budget:
             raise BudgetReached(reason)
         if reason := self._beyond(alone.plus(self._reserved), reservation):
             return BudgetReached(reason)
-        self._reserved = self._reserved.plus(reservation.amount)
+        self._take(reservation)
         return reservation
 
-    def _beyond(self, amount: _Amount, reservation: Reservation) -> str:
+    def _take(self, reservation: Reservation) -> None:
+        amount = reservation.amount
+        if reservation.batch:
+            self._of_batches = self._of_batches.plus(amount)
+        else:
+            if self._watermark is not None:
+                at_most = self._spent.plus(self._reserved).minus(self._of_batches).plus(amount)
+                self._watermark.cover(at_most, amount)
+            self._under_way += 1
+        self._reserved = self._reserved.plus(amount)
+
+    def _give_back(self, reservation: Reservation, taken: Amount) -> None:
+        if reservation.batch:
+            self._of_batches = self._of_batches.minus(reservation.amount).plus(taken)
+        else:
+            self._under_way -= 1
+        self._reserved = self._reserved.minus(reservation.amount)
+        self._spent = self._spent.plus(taken)
+
+    def _beyond(self, amount: Amount, reservation: Reservation) -> str:
         """Why an amount is more than the caps allow; empty if it is not."""
         again = "and run the same command again to go on"
-        if self.usd is not None and amount.usd > math.floor(self.usd * _PICO):
-            under_way = self._reserved.usd / _PICO
+        if self.usd is not None and amount.usd > math.floor(self.usd * PICO):
+            under_way = self._reserved.usd / PICO
             beside = f", calls under way up to {dollars(under_way)}" if under_way else ""
             return (
                 f"the budget of {dollars(self.usd)} is reached: {dollars(self.spent_usd)} is spent{beside}, "
-                f"and the next call can cost up to {dollars(reservation.usd)}; raise --budget_usd {again}"
+                f"and the next call can cost up to {dollars(reservation.usd)}; raise {self.options[0]} {again}"
             )
         if self.tokens is not None and amount.tokens > self.tokens:
             beside = f", calls under way up to {self._reserved.tokens:,}" if self._reserved.tokens else ""
             return (
                 f"the budget of {self.tokens:,} tokens is reached: {self.spent_tokens:,} are spent{beside}, "
-                f"and the next call can take up to {reservation.tokens:,}; raise --budget_tokens {again}"
+                f"and the next call can take up to {reservation.tokens:,}; raise {self.options[1]} {again}"
             )
         return ""
 
-    def _ended(self, reservation: Reservation, taken: _Amount, beyond: bool) -> None:
+    def _ended(self, reservation: Reservation, taken: Amount, beyond: bool) -> None:
         with self._guard:
-            self._reserved = self._reserved.minus(reservation.amount)
-            self._spent = self._spent.plus(taken)
+            self._give_back(reservation, taken)
             if self.capped and (beyond or taken.usd > reservation.amount.usd):
                 self._stopped = (
-                    f"a call of {reservation.model} was billed {taken.tokens:,} tokens, {dollars(taken.usd / _PICO)}, "
+                    f"a call of {reservation.model} was billed {taken.tokens:,} tokens, {dollars(taken.usd / PICO)}, "
                     f"where at most {reservation.tokens:,}, {dollars(reservation.usd)}, were possible: "
                     "no budget can be kept with this server; check its usage and the prices, or leave the budget out"
                 )
@@ -307,7 +266,3 @@ def projected(spent_usd: float, done: int, total: int, before_usd: float = 0.0) 
 def _wake(future: "asyncio.Future[None]") -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _picodollars(usd: float) -> int:
-    return round(usd * _PICO)

@@ -20,17 +20,16 @@ import openai
 from skillmix_lightning.endpoint.address import check_address
 from skillmix_lightning.endpoint.bounds import tokens_at_most
 from skillmix_lightning.endpoint.breaker import Breaker
-from skillmix_lightning.endpoint.budget import Reservation, Stopped
-from skillmix_lightning.endpoint.cache import CachedReply, cache_key
 from skillmix_lightning.endpoint.ceilings import PerMinute
 from skillmix_lightning.endpoint.connections import Connections
 from skillmix_lightning.endpoint.failures import Failure, Rejected, Unavailable, failure
 from skillmix_lightning.endpoint.gate import Gate
 from skillmix_lightning.endpoint.limit import CEILING, Limit, Ticket
 from skillmix_lightning.endpoint.reply import Reply, read_replies, shared
+from skillmix_lightning.endpoint.reservation import Reservation
 from skillmix_lightning.endpoint.retry import Retries
 from skillmix_lightning.endpoint.services import Services
-from skillmix_lightning.errors import InputError, raise_all
+from skillmix_lightning.errors import InputError, Stopped, raise_all
 
 __all__ = ["ChatClient", "Reply"]
 
@@ -131,11 +130,11 @@ class ChatClient:
             Unavailable: the server failed or refused too often (`retry`), or asks to wait for longer than a minute.
             Stopped: the budget is reached, or the server is dead.
         """
-        key = self._cache_key(messages, model, options, prompt_id, round)
-        if kept := self._kept(key):
+        key = self.services.key(self.base_url, model, messages, options, prompt_id, round)
+        if kept := self.services.kept(key):
             return kept
         [reply, *_] = await self._ask(messages, model, options)
-        self._keep(key, reply, model)
+        self.services.keep(key, reply, model)
         return reply
 
     async def complete_n(
@@ -170,15 +169,16 @@ class ChatClient:
             Stopped: likewise.
         """
         own = [options | ({"seed": options["seed"] + i} if options.get("seed") is not None else {}) for i in range(n)]
-        keys = [self._cache_key(messages, model, own[i], prompt_id, round + i) for i in range(n)]
-        replies = {i: kept for i in range(n) if (kept := self._kept(keys[i]))}
+        key = self.services.key
+        keys = [key(self.base_url, model, messages, own[i], prompt_id, round + i) for i in range(n)]
+        replies = {i: kept for i in range(n) if (kept := self.services.kept(keys[i]))}
         missing = [i for i in range(n) if i not in replies]
         if len(missing) > 1 and not self._one_choice:
             sampled = await self._sampled(messages, model, {**own[missing[0]], "n": len(missing)})
             self._one_choice = len(sampled) < len(missing)
             for i, reply in zip(missing, sampled, strict=False):
                 replies[i] = reply
-                self._keep(keys[i], reply, model)
+                self.services.keep(keys[i], reply, model)
         for i in range(n):
             if i in replies:
                 continue
@@ -199,26 +199,6 @@ class ChatClient:
             if rejected.status not in (400, 422):
                 raise
         return []  # if it is not for the "n" that it rejects it, it says so again
-
-    def _cache_key(
-        self,
-        messages: Sequence[Mapping[str, object]],
-        model: str,
-        options: Mapping[str, Any],
-        prompt_id: str,
-        round: int,
-    ) -> str:
-        if self.services.cache is None:
-            return ""
-        return cache_key(self.base_url, model, messages, options, prompt_id, round)
-
-    def _kept(self, key: str) -> Reply | None:
-        kept = self.services.cache.get(key) if self.services.cache else None
-        return Reply(kept.text, kept.finish_reason, kept.usage, kept.model, cached=True, attempts=0) if kept else None
-
-    def _keep(self, key: str, reply: Reply, model: str) -> None:
-        if self.services.cache and reply.is_complete and not reply.cached:
-            self.services.cache.put(key, CachedReply(reply.text, reply.finish_reason, reply.usage, reply.model), model)
 
     async def _ask(
         self, messages: Sequence[Mapping[str, object]], model: str, options: Mapping[str, Any]

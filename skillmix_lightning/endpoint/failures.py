@@ -24,6 +24,10 @@ _MENDS = {
     404: "check base_url (it usually ends in /v1) and model",
 }
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+#: What a model that refuses the one name of a reply's limit takes.
+_OTHER_LIMIT = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+_LIMIT = re.compile(r"\bmax_(?:completion_)?tokens\b")
+_UNKNOWN = re.compile(r"unsupported|not supported|unrecogni[sz]ed|unknown|unexpected|extra inputs|not permitted", re.I)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
@@ -122,6 +126,8 @@ def described(error: openai.APIError, base_url: str, api_key_env: str, key: str)
             mend = (
                 "prompt and reply together are longer than the model's context; lower max_tokens or set another model"
             )
+        elif other := _other_limit(error, said):
+            mend = f"it knows the limit of a reply by another name; set max_tokens_parameter to {other}"
         elif error.status_code == 429:
             mend = "too many requests"
         elif error.status_code >= 500:
@@ -140,6 +146,12 @@ def described(error: openai.APIError, base_url: str, api_key_env: str, key: str)
 def _is_out_of_quota(error: openai.APIStatusError) -> bool:
     # OpenAI answers 429 both to "slow down" and to "pay first"; only the code tells them apart.
     return error.status_code == 402 or not _OUT_OF_QUOTA.isdisjoint({error.code, error.type})
+
+
+def _other_limit(error: openai.APIStatusError, said: str) -> str | None:
+    named = _LIMIT.search(f"{error.param} {said}")
+    refused = error.status_code in (400, 422) and (error.code == "unsupported_parameter" or _UNKNOWN.search(said))
+    return _OTHER_LIMIT[named.group()] if named and refused else None
 
 
 def _quoted(error: openai.APIError) -> str:

@@ -34,6 +34,25 @@ def refuse_self_grading(student: object, grader: object, allow: bool = False) ->
         )
 
 
+def refuse_grading_by_base(base: str, grader: object, allow: bool = False) -> None:
+    """Refuses a served grader by the name of the very model that a fit trains: before the first step it is the student.
+
+    Args:
+        base: the name that the student's weights were loaded by.
+        grader: anything; one without a `model` and a `base_url` is never refused.
+        allow: whether it is done on purpose.
+
+    Raises:
+        InputError: they are the same, and it is not allowed.
+    """
+    grades = _served(grader)
+    if not allow and grades is not None and grades[0] == base:
+        raise InputError(
+            f"the grader is {base}, the model that is trained, and models favour their own texts; "
+            "give another --evaluation.grader.model, or --evaluation.allow_self_grading true"
+        )
+
+
 def _served(user: object) -> tuple[str, tuple[str, int | None, str]] | None:
     """The model, and where it is served: host, port and path, however the address spells them."""
     model, base_url = getattr(user, "model", None), getattr(user, "base_url", None)

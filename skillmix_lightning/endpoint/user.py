@@ -1,7 +1,13 @@
 """What students and graders behind an endpoint have in common: the server's settings and the command's services."""
 
+from typing import Literal
+
 from skillmix_lightning.endpoint.client import ChatClient
 from skillmix_lightning.endpoint.services import Services
+
+#: The name by which a request limits its reply: OpenAI's reasoning models know the second one only, older servers the
+#: first.
+MaxTokensParameter = Literal["max_tokens", "max_completion_tokens"]
 
 
 class EndpointUser:

@@ -10,6 +10,7 @@ from typing import Any
 from skillmix_lightning.catalogue import Catalogue, load_catalogue
 from skillmix_lightning.endpoint import ChatClient, Reply, Unavailable, in_order_of_completion
 from skillmix_lightning.endpoint.batches import BatchRequest, BatchUser
+from skillmix_lightning.endpoint.user import MaxTokensParameter
 from skillmix_lightning.errors import InputError, raise_all
 from skillmix_lightning.graders.base import Grade
 from skillmix_lightning.graders.checks import check_text
@@ -42,6 +43,8 @@ class EndpointGrader(BatchUser):
         requests_per_minute: a ceiling; None for none.
         tokens_per_minute: a ceiling of prompt and completion tokens together; None for none.
         timeout_s: for one request.
+        max_tokens_parameter: how requests name the limit of a reply; OpenAI's reasoning models know only
+            max_completion_tokens.
         n: how many gradings of a text are asked for in one request, which pays for its prompt once. Where the server
             sends fewer the others are asked for one by one.
         seed: for servers that can sample repeatably; every grading round adds its number. None sends none.
@@ -68,6 +71,7 @@ class EndpointGrader(BatchUser):
         requests_per_minute: int | None = None,
         tokens_per_minute: int | None = None,
         timeout_s: float = 300.0,
+        max_tokens_parameter: MaxTokensParameter = "max_tokens",
         n: int = 1,
         seed: int | None = None,
         batch: bool = False,
@@ -94,6 +98,7 @@ class EndpointGrader(BatchUser):
         self.seed = seed
         self.temperature = temperature
         self.max_tokens = max_tokens
+        self.max_tokens_parameter = max_tokens_parameter
         self.attempts = attempts
         self.prompts = load_prompts(prompts)
         if self.prompts.grading_format == "prose":
@@ -102,6 +107,11 @@ class EndpointGrader(BatchUser):
                 "give the grader one that asks for a table"
             )
         self.catalogue = load_catalogue(catalogue) if isinstance(catalogue, str) else catalogue
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """The fields of every request that say how a reply is sampled."""
+        return {"temperature": self.temperature, self.max_tokens_parameter: self.max_tokens}
 
     def grade(self, compositions: Sequence[Composition], gradings: int = 1) -> Iterator[Grade]:
         """Grades every composition `gradings` times; grades come as they are finished.
@@ -243,7 +253,7 @@ class EndpointGrader(BatchUser):
         nonce = hashlib.sha256(drawn.encode(errors="surrogatepass")).hexdigest()[:16]
         turn = self.prompts.grading_turn(self.catalogue, combination, composition.text, rubric.labels, nonce)
         message: Message = {"role": "user", "content": turn}
-        options: dict[str, Any] = {"temperature": self.temperature, "max_tokens": self.max_tokens}
+        options = self.sampling
         if self.seed is not None:
             options["seed"] = self.seed + round
         if self.prompts.grading_format == "json":

@@ -4,24 +4,31 @@ Whatever ends the work early (a budget that is reached, a server that is down, a
 what came is on disk, and one line says what is left to do.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 from skillmix_lightning.endpoint import Services
-from skillmix_lightning.endpoint.budget import Budget
+from skillmix_lightning.endpoint.budget import Budget, dollars
 from skillmix_lightning.endpoint.cache import open_cache
 from skillmix_lightning.endpoint.prices import Prices
 from skillmix_lightning.errors import Stopped
 from skillmix_lightning.graders.base import Grader
 from skillmix_lightning.pipeline.evaluate import Progress, write_and_grade
 from skillmix_lightning.runs import Run
+from skillmix_lightning.runs.in_flight import InFlight, forget_in_flight
 from skillmix_lightning.runs.jsonl import WriteError
 from skillmix_lightning.runs.resume import Regrade, missing_requests, missing_rounds
 from skillmix_lightning.scoring import Score, write_scores
 from skillmix_lightning.students.base import Request, Student
 
+_LOG = logging.getLogger(__name__)
+#: Who may cost something.
+STAGES = ("student", "grader")
+#: Where in a run's folder the batches of its student and its grader are on record.
+BATCHES = "batches"
 _AGAIN = "run the same command again to go on"
 
 
@@ -54,6 +61,7 @@ def share_services(
         return None
     usd, tokens = spent(run)
     budget = Budget(budget_usd, budget_tokens, prices, usd, tokens)
+    note_ahead(run, budget, users)
     for user in users:
         budget.check(user.model, getattr(user, "max_new_tokens", getattr(user, "max_tokens", None)))
     services = Services(open_cache(cache), budget)
@@ -62,17 +70,54 @@ def share_services(
     return budget
 
 
-def spent(run: Run) -> tuple[float, int]:
+def spent(run: Run, stages: Sequence[str] = STAGES) -> tuple[float, int]:
     """What a run has cost so far, in dollars and tokens.
 
     By its records, or, where that is more, by what was noted when its last command ended: calls whose replies were lost
-    are in no record. Tokens of replies from the response cache count, though nothing was paid for them again.
+    are in no record. If it was killed, by what its calls under way may have cost at most. Tokens of replies from the
+    response cache count, though nothing was paid for them again.
+
+    Args:
+        run: its manifest is read.
+        stages: of whom, "student" and "grader"; texts of a fit's own model, for one, cost nothing.
     """
     by_stage = costs(run)
     noted = run.manifest().get("spent", {})
-    usd = sum(stage["usd"] for stage in by_stage.values())
-    tokens = sum(stage["tokens"] for stage in by_stage.values())
-    return max(usd, noted.get("usd", 0.0)), max(tokens, noted.get("tokens", 0))
+    killed = InFlight.of(run)
+    found = []
+    for name in ("usd", "tokens"):
+        amounts = [sum(by_stage[stage][name] for stage in stages), noted.get(name, 0)]
+        if killed is not None:
+            batches = sum(by_stage[stage][name] - before[name] for stage, before in killed.batches.items())
+            amounts.append(getattr(killed, name) + batches)
+        found.append(max(amounts))
+    return found[0], found[1]
+
+
+def note_ahead(run: Run, budget: Budget, users: Iterable[Any], stages: Sequence[str] = STAGES) -> None:
+    """Has the run know at any time what its calls may have cost, and says so if its last command was killed.
+
+    Args:
+        run: locked by the caller.
+        budget: opened with what the run has `spent`.
+        users: the student, the grader or both, if they are behind servers.
+        stages: as in `spent`.
+    """
+    by_stage = costs(run)
+    if InFlight.of(run) is not None:
+        usd, tokens = spent(run, stages)
+        usd -= sum(by_stage[stage]["usd"] for stage in stages)
+        tokens -= sum(by_stage[stage]["tokens"] for stage in stages)
+        _LOG.warning(
+            f"{run.folder}: the last command did not end in order; up to {dollars(usd)} and {tokens:,} tokens of calls "
+            "that are in no record may have been billed, and count as spent"
+        )
+    batches = {}
+    for user in users:
+        stage = "grader" if hasattr(user, "grade") else "student"
+        if getattr(user, "batch", False) or (run.folder / BATCHES / stage).exists():
+            batches[stage] = by_stage[stage]
+    budget.note_ahead(lambda usd, tokens: InFlight(usd, tokens, batches).write(run))
 
 
 def costs(run: Run) -> dict[str, dict[str, Any]]:
@@ -176,6 +221,9 @@ def note_ends(run: Run, budget: Budget | None) -> None:
         notes["prices"] = {name: asdict(price) for name, price in prices.items() if price is not None}
         notes["spent"] = {"usd": budget.spent_usd, "tokens": budget.spent_tokens}
     run.note(**notes)
+    if budget is not None and not budget.is_spending:
+        forget_in_flight(run)
+        budget.forget_note()
 
 
 def _asked_model(part: Any) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from rich import box
 from rich.table import Table
 
+from skillmix_lightning.endpoint.budget import dollars
 from skillmix_lightning.scoring import METRICS, OverGenerations, Protocol, Score
 from skillmix_lightning.scoring.comparison import LEVEL, Comparison
 
@@ -72,6 +73,7 @@ def evaluation_table(
     scores: Sequence[Score],
     title: str,
     changes: Mapping[int, Sequence[Comparison]] | None = None,
+    usd: tuple[float, float] | None = None,
     over_generations: OverGenerations = "max",
     protocol: Protocol = "paper",
     name_rule: bool = True,
@@ -82,14 +84,19 @@ def evaluation_table(
         scores: the rows.
         title: what was evaluated.
         changes: step of an earlier evaluation to the paired comparisons of it with this one; a column each.
+        usd: what grading has cost, in this evaluation and in the fit so far.
         over_generations: how the scores were made; the title says so.
         protocol: likewise.
         name_rule: likewise.
     """
     changes = changes or {}
     table = _table(title, over_generations, protocol, name_rule)
+    captions = []
     if changes:
-        table.caption = f"p: paired test, corrected by Holm over the rows of a metric; * where it is below {LEVEL}"
+        captions.append(f"p: paired test, corrected by Holm over the rows of a metric; * where it is below {LEVEL}")
+    if usd is not None:
+        captions.append(f"grading: {dollars(usd[0])}, in the fit so far {dollars(usd[1])}")
+    table.caption = "\n".join(captions)
     table.add_column("metric")
     table.add_column("now", justify="right")
     for step in sorted(changes):

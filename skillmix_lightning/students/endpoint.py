@@ -5,6 +5,7 @@ from typing import Any
 
 from skillmix_lightning.endpoint import ChatClient, Reply, Unavailable, in_order_of_completion
 from skillmix_lightning.endpoint.batches import BatchRequest, BatchUser
+from skillmix_lightning.endpoint.user import MaxTokensParameter
 from skillmix_lightning.prompts import extract_answer
 from skillmix_lightning.students.base import Composition, FinishReason, Message, Request
 
@@ -26,6 +27,8 @@ class EndpointStudent(BatchUser):
         requests_per_minute: a ceiling; None for none.
         tokens_per_minute: a ceiling of prompt and completion tokens together; None for none.
         timeout_s: for one request.
+        max_tokens_parameter: how requests name the limit of a reply; OpenAI's reasoning models know only
+            max_completion_tokens.
         seed: for servers that can sample repeatably; every generation round adds its number. None sends none.
         batch: whether turns go through the Batch API, at its price; a run has to say where batches are recorded.
         batch_poll_seconds: between two looks at the batches under way.
@@ -45,6 +48,7 @@ class EndpointStudent(BatchUser):
         requests_per_minute: int | None = None,
         tokens_per_minute: int | None = None,
         timeout_s: float = 300.0,
+        max_tokens_parameter: MaxTokensParameter = "max_tokens",
         seed: int | None = None,
         batch: bool = False,
         batch_poll_seconds: float = 30.0,
@@ -63,6 +67,7 @@ class EndpointStudent(BatchUser):
         self.name = model
         self.temperature = temperature
         self.max_new_tokens = max_new_tokens
+        self.max_tokens_parameter = max_tokens_parameter
         self.seed = seed
 
     def write(self, requests: Sequence[Request]) -> Iterator[Composition]:
@@ -115,7 +120,7 @@ class EndpointStudent(BatchUser):
             raise Unavailable(f"texts without an answer from their batches: {len(failures):,} ({failures[0]})")
 
     def _options(self, request: Request) -> dict[str, Any]:
-        options: dict[str, Any] = {"temperature": self.temperature, "max_tokens": self.max_new_tokens}
+        options: dict[str, Any] = {"temperature": self.temperature, self.max_tokens_parameter: self.max_new_tokens}
         if self.seed is not None:
             options["seed"] = self.seed + request.generation
         return options

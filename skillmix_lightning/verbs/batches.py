@@ -13,13 +13,11 @@ from skillmix_lightning.endpoint.budget import Budget
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.graders.base import Grader
 from skillmix_lightning.pipeline.evaluate import Progress, write_missing
-from skillmix_lightning.pipeline.session import note_ends
+from skillmix_lightning.pipeline.session import BATCHES, note_ends
 from skillmix_lightning.runs import Run
 from skillmix_lightning.runs.jsonl import WriteError
 from skillmix_lightning.runs.resume import Regrade, missing_requests, missing_rounds
 from skillmix_lightning.students.base import Request, Student
-
-_FOLDER = "batches"
 
 
 def sends_batches(part: object) -> bool:
@@ -53,7 +51,7 @@ def keep_batches(parts: Mapping[str, object], folder: Path, show: Callable[[Batc
         Unavailable: a server keeps failing.
     """
     for name, part in parts.items():
-        batches = folder / _FOLDER / name
+        batches = folder / BATCHES / name
         if isinstance(part, BatchUser) and (part.batch or batches.exists()):
             part.keep_batches_in(batches, show)
 

@@ -4,6 +4,8 @@ Both load weights as `fit` does, with its configs, strategies and checkpoints, a
 """
 
 import hashlib
+import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,14 +21,16 @@ from skillmix_lightning.catalogue import Combination
 from skillmix_lightning.data import SkillMixDataModule
 from skillmix_lightning.endpoint.budget import dollars
 from skillmix_lightning.endpoint.prices import load_prices
+from skillmix_lightning.endpoint.self_grading import refuse_grading_by_base
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.pipeline.plan import requests_for
-from skillmix_lightning.pipeline.session import share_services, work_through
+from skillmix_lightning.pipeline.session import costs, share_services, work_through
 from skillmix_lightning.pipeline.trained import trained_combinations
 from skillmix_lightning.report.progress import progress_bar
 from skillmix_lightning.report.terminal import score_table
 from skillmix_lightning.runs import Run
 from skillmix_lightning.runs.lock import writing
+from skillmix_lightning.scoring import scores_document
 from skillmix_lightning.students.base import Request
 from skillmix_lightning.training import SkillMixModule
 from skillmix_lightning.verbs.batches import keep_batches
@@ -96,7 +100,7 @@ class OneStep(SkillMixDataModule):
 
 
 class WriteCLI(FitCLI):
-    """`test` and `predict`, with the options of `fit` and two of their own."""
+    """`test` and `predict`, with the options of `fit` and three of their own."""
 
     DESCRIPTIONS: ClassVar[dict[str, str]] = {
         "test": "Scores a model or checkpoint as an evaluation within a fit does; trains nothing.",
@@ -113,7 +117,7 @@ class WriteCLI(FitCLI):
         return {"test": {*ours, "verbose"}, "predict": {*ours, "return_predictions"}}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds `--combinations_file` and `--out`."""
+        """Adds `--combinations_file`, `--out` and `--json`."""
         super().add_arguments_to_parser(parser)
         parser.add_argument(
             "--combinations_file",
@@ -124,14 +128,17 @@ class WriteCLI(FitCLI):
         parser.add_argument(
             "--out", type=str | None, default=None, help="the run's folder; by default one in the log folder"
         )
+        parser.add_argument("--json", type=bool, default=False, help="print one JSON document instead of tables")
 
     def before_test(self) -> None:
         """Finds what would only fail later.
 
         Raises:
-            InputError: the combinations or the checkpoint cannot be read, or the grader does not answer.
+            InputError: the combinations or the checkpoint cannot be read, or the grader is the model itself or does not
+                answer.
         """
         self.before_predict()
+        refuse_grading_by_base(self.model.model_name, self.evaluation.grader, self.evaluation.allow_self_grading)
         if self.trainer.is_global_zero:
             check_grader(self.evaluation.grader)
 
@@ -163,11 +170,15 @@ class WriteCLI(FitCLI):
         run, console = Run(self.folder), Console()
         with writing(self.folder):
             prices = load_prices(money.prices)
-            budget = share_services((grader,), run, money.cache, prices, money.budget_usd, money.budget_tokens)
+            budget = share_services((grader,), run, money.cache, prices, *money.of_one())
             total = len(self.requests) * (1 + plan.gradings)
             with progress_bar(Console(stderr=True), f"grading {self.folder.name}", total) as advance:
                 keep_batches({"grader": grader}, self.folder, lambda batches: None)
                 scores = work_through(run, self.requests, None, grader, plan.gradings, budget, advance)
+        if self.asked["json"]:
+            spent = {"spent": costs(run)}
+            _print_json({"run": str(self.folder), **scores_document(scores, "max", "paper", True), **spent})
+            return
         console.print(score_table(scores, f"{self.model.model_name}, {self._weights()}"))
         console.print(str(self.folder), markup=False, highlight=False, soft_wrap=True)
         if budget is not None:
@@ -175,7 +186,11 @@ class WriteCLI(FitCLI):
 
     def after_predict(self) -> None:
         """Says where the texts are."""
-        if self.trainer.is_global_zero:
+        if not self.trainer.is_global_zero:
+            return
+        if self.asked["json"]:
+            _print_json({"run": str(self.folder), "texts": len(self.requests)})
+        else:
             told = f"{len(self.requests):,} texts of {self.model.model_name}, {self._weights()}: {self.folder}"
             Console().print(told, markup=False, highlight=False, soft_wrap=True)
 
@@ -233,3 +248,8 @@ class WriteCLI(FitCLI):
     def _weights(self) -> str:
         step = self.model.step_of_weights
         return "as loaded" if step is None else f"step {step}"
+
+
+def _print_json(document: Any) -> None:
+    json.dump(document, sys.stdout, indent=2)
+    print()

@@ -10,7 +10,7 @@ from tiny import save_tiny_model
 
 from skillmix_lightning.callbacks import grader_services
 from skillmix_lightning.callbacks.background import BackgroundGrading, Job
-from skillmix_lightning.callbacks.grader_services import check_grader
+from skillmix_lightning.callbacks.grader_services import Money, Spending, check_grader
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.graders import EndpointGrader
 from skillmix_lightning.graders.base import Grade
@@ -126,6 +126,10 @@ def test_another_fit_in_the_same_folder_is_refused(paths, tmp_path):
         tiny_fit(*paths, tmp_path, small_evaluation(), max_steps=1)
 
 
+def graded_by(grader, gradings):
+    return BackgroundGrading(grader, gradings, Spending(grader, Money()))
+
+
 def job(folder, step, count=2):
     run = Run.start(folder / str(step), {})
     run.add_compositions([composition(f"c{i}") for i in range(count)])
@@ -136,7 +140,7 @@ def job(folder, step, count=2):
     "error", [RuntimeError("it fell over"), InputError("no such model"), OSError("the disk is full")]
 )
 def test_whatever_a_grader_raises_leaves_texts_unscored(tmp_path, error):
-    grading = BackgroundGrading(Broken(error), gradings=2)
+    grading = graded_by(Broken(error), gradings=2)
     grading.submit(job(tmp_path, 5))
     [graded] = grading.finished(limit_s=30)
     assert graded.trouble == f"4 grades are missing or have no points ({error})"
@@ -147,7 +151,7 @@ def test_whatever_a_grader_raises_leaves_texts_unscored(tmp_path, error):
 
 
 def test_what_is_given_up_is_scored_as_far_as_it_is_graded(tmp_path):
-    grading = BackgroundGrading(HeldGrader(lambda: False), gradings=1)
+    grading = graded_by(HeldGrader(lambda: False), gradings=1)
     grading.submit(job(tmp_path, 1))
     grading.submit(job(tmp_path, 2))
     assert grading.finished() == []

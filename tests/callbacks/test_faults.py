@@ -23,6 +23,7 @@ class Judge:
 
     def __init__(self):
         self.calls = {}
+        self.graded = {}
 
     def __call__(self, call):
         name, content = call["model"], call["messages"][0]["content"]
@@ -38,15 +39,19 @@ class Judge:
             return HANGS
         if name == "babbling":
             return says("What a fine text.")
-        reply = says(table(content))
+        if name == "waiting" and calls.count("Reply with OK.") == 1 and len(calls) > 1 + TEXTS + 3:
+            return HANGS
+        self.graded[name] = self.graded.get(name, 0) + 1
+        # Of the three evaluations of "waiting" only the last one's texts earn anything.
+        reply = says(table(content, int(name != "waiting" or self.graded[name] > 2 * TEXTS)))
         if name == "costly":
             reply.body["usage"] = {"prompt_tokens": 980, "completion_tokens": 20, "total_tokens": 1000}
         return reply
 
 
-def table(content):
+def table(content, point):
     labels = re.findall(r"^- ((?:Correctly|Pertains|Text|At most) .*)$", content, re.MULTILINE)
-    rows = [f"| {label} | 1 |" for label in labels]
+    rows = [f"| {label} | {point} |" for label in labels]
     return "\n".join(["Here is the grading table:", "", "| Criteria | Points Earned |", "|---|---|", *rows])
 
 
@@ -107,6 +112,30 @@ def test_sigterm_while_it_grades_ends_the_fit_and_the_next_start_grades_what_is_
     assert [e.step for e in events(folder / "ended").Scalars("skillmix/train/k1/full_marks")] == list(STEPS)
 
 
+def test_sigterm_while_the_end_of_the_fit_waits_ends_it_at_once_and_the_next_start_grades_what_is_missing(fits):
+    folder, ended, _, judge = fits
+    assert ended["waiting"] == [[143, 0], [0, 0]]
+    assert float((folder / "waiting" / "took_s").read_text()) < 10  # it may wait for 60
+    for step in STEPS:
+        grades = run_at(folder / "waiting", step).grades()
+        assert [grade.status for grade in grades] == ["ok"] * TEXTS
+    asked = judge.calls["waiting"]
+    second = len(asked) - 1 - asked[::-1].index("Reply with OK.")
+    assert second == 1 + (TEXTS + 3) + 1  # the last one hung
+    assert len(asked) - second == 1 + (TEXTS - 3) + TEXTS
+    logged = events(folder / "waiting").Scalars("skillmix/train/k1/full_marks")
+    assert {e.step: e.value for e in logged} == {0: 0.0, 2: 0.0, 4: 1.0}
+
+
+def test_checkpoints_that_waited_for_those_grades_are_ranked_on_both_ranks(fits):
+    folder, _, _, _ = fits
+    where = folder / "waiting" / "checkpoints"
+    assert sorted(path.name for path in where.glob("step=*")) == ["step=000004"]
+    assert [(folder / "waiting" / f"best{rank}").read_text() for rank in (0, 1)] == ["step=000004"] * 2
+    best = json.loads((where / "ranking.json").read_text())["best_first"]
+    assert best == [{"checkpoint": "step=000004", "score": 1.0}]
+
+
 def test_a_grader_that_refuses_is_said_before_any_weights_are_loaded(fits):
     _, ended, said, judge = fits
     assert ended["refusing"] == [[1, 1]]
@@ -116,4 +145,5 @@ def test_a_grader_that_refuses_is_said_before_any_weights_are_loaded(fits):
 
 def test_trouble_is_said_once(fits):
     _, _, said, _ = fits
-    assert said.count("such texts are unscored and the fit goes on") == len(["dead", "hanging", "babbling", "costly"])
+    missing = ["dead", "hanging", "babbling", "costly", "waiting"]
+    assert said.count("such texts are unscored and the fit goes on") == len(missing)

@@ -150,7 +150,24 @@ def test_the_table_shows_the_paired_change_since_the_first_and_the_last_evaluati
 def test_the_first_evaluation_has_no_change(board):
     printed = board.show(evaluation(0, "11 111")).printed()
     assert not any("since" in line for line in printed)
-    assert any("1 texts in 12 s; 1 grades for $0.00" in line for line in printed)
+    assert any("1 texts in 12 s; 1 grades" in line for line in printed)
+
+
+def test_the_dollars_of_the_evaluation_and_of_the_fit_stand_below_the_table_and_in_tensorboard(board):
+    board.show(evaluation(0, "11 111", usd=0.0123, fit_usd=0.0123), evaluation(9, "11 111", usd=2.5, fit_usd=2.5123))
+    said = [line.strip() for line in board.printed() if "grading:" in line]
+    assert said == [
+        "grading: $0.0123, in the fit so far $0.0123",
+        "grading: $2.50, in the fit so far $2.51",
+    ]
+    logged = board.events().Scalars("skillmix/grading_usd")
+    assert [(e.step, e.value) for e in logged] == [(0, pytest.approx(0.0123)), (9, 2.5)]
+
+
+def test_why_grades_are_missing_stands_below_each_table(board):
+    trouble = "2 grades are missing or have no points (the budget of $0.01 is reached)"
+    printed = board.show(evaluation(0, "", "", trouble=trouble), evaluation(4, "11 111")).printed()
+    assert " ".join(printed).count(trouble) == 1
 
 
 def test_a_resumed_fit_that_knows_no_earlier_combinations_shows_no_change(board):

@@ -110,14 +110,19 @@ def test_a_last_checkpoint_that_is_not_there(run_verb, verb):
         run_verb(verb, ckpt_path="last")
 
 
-def test_a_stopped_test_goes_on_where_it_was(run_verb):
+def test_a_stopped_test_goes_on_where_it_was_and_can_print_json_only(run_verb, capfd):
     run = run_verb("test")
     whole, lines = texts(run), run.compositions_file.read_text().splitlines(keepends=True)
     grades = run.grades_file.read_text().splitlines(keepends=True)
     run.compositions_file.write_text("".join(lines[:3]))
     run.grades_file.write_text("".join(grades[:1]))
-    assert texts(run_verb("test")) == whole
+    capfd.readouterr()
+    assert texts(run_verb("test", json="true")) == whole
     assert len(run.compositions()) == len(run.grades()) == 4
+    printed = json.loads(capfd.readouterr().out)
+    assert printed["run"] == str(run.folder)
+    assert printed["scores"] == json.loads(run.scores_file.read_text())["scores"]
+    assert printed["spent"]["grader"] == {"usd": 0, "tokens": 0}
 
 
 def test_a_run_of_other_weights_is_not_gone_on_with(run_verb, fit_folder):
@@ -133,9 +138,11 @@ def test_predict_writes_what_the_plan_draws_and_grades_nothing(run_verb, fit_fol
     assert "4 texts" in capfd.readouterr().out
 
 
-def test_without_out_the_run_is_in_the_log_folder(run_verb, tmp_path):
-    run_verb("predict", out="null")
-    assert len(Run(tmp_path / "lightning_logs" / "version_0" / "predict").compositions()) == 4
+def test_without_out_the_run_is_in_the_log_folder(run_verb, tmp_path, capfd):
+    run_verb("predict", out="null", json="true")
+    folder = tmp_path / "lightning_logs" / "version_0" / "predict"
+    assert len(Run(folder).compositions()) == 4
+    assert json.loads(capfd.readouterr().out) == {"run": str(folder), "texts": 4}
 
 
 def served(base_url):
@@ -158,6 +165,20 @@ def test_a_served_grader_is_asked_and_its_nonsense_is_no_score(run_verb, fit_fol
     out = capfd.readouterr().out
     assert "unscored" in out
     assert "spent:" in out
+
+
+def test_a_model_is_not_graded_by_itself_unless_that_is_allowed(run_verb, settings, server, tmp_path):
+    served_itself = {**served(server.base_url), "evaluation.grader.model": settings["--model.model"]}
+    options = {f"--{name}": str(value) for name, value in served_itself.items()}
+    says_ = "is .*, the model that is trained, and models favour .* --evaluation.allow_self_grading true"
+    with pytest.raises(InputError, match=says_):
+        run_verb("test", **served_itself)
+    with pytest.raises(InputError, match=says_):
+        fitting.main("fit", command(settings, {"--trainer.default_root_dir": str(tmp_path), **options}))
+    assert server.calls == []
+    server.default = says("No table today.")
+    run_verb("test", **served_itself, **{"evaluation.allow_self_grading": True})
+    assert server.calls
 
 
 def test_a_grader_that_does_not_answer_is_noticed_before_anything_is_written(run_verb, server, tmp_path):

@@ -5,7 +5,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +30,7 @@ def attempts() -> Iterator[Forge]:
 def answer(call: dict) -> Answer:
     """A text or a table, decided by the request alone."""
     said = call["messages"][-1]["content"]
-    number = int(hashlib.sha256(json.dumps(call["messages"]).encode()).hexdigest(), 16)
+    number = int(hashlib.sha256(json.dumps([call["messages"], call.get("seed")]).encode()).hexdigest(), 16)
     if call["model"] == "writer":
         return says(f"Answer: Text {number % 10**6}.\nExplanation: none.", model="writer-0613")
     criteria = re.findall(r"(?m)^- ((?:Correctly|Pertains|Text makes|At most) .*)$", said)
@@ -40,7 +40,13 @@ def answer(call: dict) -> Answer:
 
 def arguments(server: ChatServer, folder: Path, cache: str | Path, *more: str) -> list[str]:
     served = [f"base_url={server.base_url}", "api_key_env=TEST_KEY", f"concurrency={CONCURRENCY}"]
-    student = ["--student=EndpointStudent", "--student.model=writer", *(f"--student.{each}" for each in served)]
+    # The seeds make a text differ from generation to generation: equal ones would share a grade in the cache.
+    student = [
+        "--student=EndpointStudent",
+        "--student.model=writer",
+        "--student.seed=0",
+        *(f"--student.{each}" for each in served),
+    ]
     grader = ["--grader=EndpointGrader", "--grader.model=judge", *(f"--grader.{each}" for each in served)]
     return ["evaluate", *PLAN, *student, *grader, f"--out={folder}", f"--cache={cache}", "--json=true", *more]
 
@@ -113,9 +119,11 @@ def test_killed_at_20_random_moments_it_ends_with_the_same_records_and_repeats_o
     assert 0 <= extra <= allowed
 
 
-def wait_for_calls(server: ChatServer, count: int, at_most_s: float) -> None:
+def wait_for_calls(
+    server: ChatServer, count: int, at_most_s: float, unless: Callable[[], bool] = lambda: False
+) -> None:
     end = time.monotonic() + at_most_s
-    while len(server.calls) < count and time.monotonic() < end:
+    while len(server.calls) < count and time.monotonic() < end and not unless():
         time.sleep(0.002)
 
 
@@ -165,6 +173,41 @@ def test_a_budget_ends_it_with_one_line_and_counts_when_it_goes_on(
         "student": {"requested": "writer", "returned": ["writer-0613"]},
         "grader": {"requested": "judge", "returned": ["judge-0613"]},
     }
+
+
+def test_over_kills_no_more_than_the_budget_is_billed(server: ChatServer, attempts: Forge, tmp_path: Path) -> None:
+    cap, bill, draw = 8.0, 0.0, random.Random(0)
+    folder, output, prices = tmp_path / "run", tmp_path / "output", tmp_path / "prices.yaml"
+    prices.write_text("writer: {input: 100, output: 1000}\njudge: {input: 100, output: 1000}\n")
+
+    def bills(call: dict) -> Answer:
+        nonlocal bill
+        usage = {"prompt_tokens": len(json.dumps(call["messages"])), "completion_tokens": call["max_tokens"]}
+        bill += (100 * usage["prompt_tokens"] + 1000 * usage["completion_tokens"]) / 10**6
+        reply = answer(call)
+        reply.body["usage"] = usage
+        return reply
+
+    server.respond, server.delay_s = bills, 0.03
+    few = ["--student.max_new_tokens=20", "--grader.max_tokens=20", f"--budget_usd={cap}", f"--prices={prices}"]
+    args = arguments(server, folder, tmp_path / "cache.sqlite", *few)
+    kills, status = 0, -9
+    while status == -9:
+        output.write_text("")
+        pid = attempts.start(args, output)
+        calls = len(server.calls) + draw.randint(1, 20)
+        wait_for_calls(server, calls, at_most_s=20, unless=lambda: "stopped: " in output.read_text())
+        status = attempts.kill_after(pid, draw.uniform(0, 0.06))
+        time.sleep(0.1)  # what was sent just before reaches the server
+        kills += status == -9
+        assert bill <= cap
+    said = output.read_text()
+    assert kills >= 2
+    assert status == 1
+    assert "the last command did not end in order; up to $" in said
+    assert "stopped: the budget of $8.00 is reached: " in said
+    assert bill <= Run(folder).manifest()["spent"]["usd"] <= cap
+    assert not (folder / "in_flight.json").exists()
 
 
 def test_a_refusal_ends_it_with_what_came_on_record_and_only_the_rest_is_asked_for(

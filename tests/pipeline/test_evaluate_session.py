@@ -7,7 +7,7 @@ from records import composition, grade
 
 from skillmix_lightning.endpoint.prices import load_prices
 from skillmix_lightning.errors import InputError, Stopped
-from skillmix_lightning.pipeline.session import costs, left_to_do, share_services, spent, stopping_in_order
+from skillmix_lightning.pipeline.session import costs, left_to_do, note_ends, share_services, spent, stopping_in_order
 from skillmix_lightning.runs import Run
 from skillmix_lightning.runs.jsonl import WriteError
 from skillmix_lightning.students.base import Request
@@ -35,6 +35,50 @@ def test_what_a_run_has_cost_is_the_sum_of_its_records_or_more_if_more_was_noted
     assert spent(run) == (0.25, 133)
     run.note(spent={"usd": 0.2, "tokens": 140})
     assert spent(run) == (0.25, 140)
+
+
+def test_what_calls_under_way_at_a_kill_may_have_cost_counts_and_is_said(
+    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    grader = served(grade=None)
+    budget = share_services((grader,), run, "off", load_prices(), 5.0)
+    assert budget is not None
+    budget.reserve("gpt-4", 1000, 500)  # 6 cents, and a 64th of the budget is noted ahead
+    assert spent(run) == (pytest.approx(0.25 + 0.06 + 5 / 64), 133 + 33 * 1500)
+    assert caplog.messages == []
+    again = share_services((grader,), run, "off", load_prices(), 5.0)
+    assert again is not None
+    assert again.spent_usd == pytest.approx(0.25 + 0.06 + 5 / 64)
+    assert caplog.messages == [
+        f"{run.folder}: the last command did not end in order; up to $0.1381 and 49,500 tokens of calls that are in no "
+        "record may have been billed, and count as spent"
+    ]
+    note_ends(run, again)
+    assert not (run.folder / "in_flight.json").exists()
+    assert spent(run) == (pytest.approx(0.25 + 0.06 + 5 / 64), 133 + 33 * 1500)
+
+
+def test_a_command_that_drops_calls_under_way_leaves_their_note(run: Run) -> None:
+    budget = share_services((served(grade=None),), run, "off", load_prices(), 5.0)
+    assert budget is not None
+    call = budget.reserve("gpt-4", 1000, 500)
+    note_ends(run, budget)
+    assert (run.folder / "in_flight.json").exists()
+    call.release()
+    note_ends(run, budget)
+    assert not (run.folder / "in_flight.json").exists()
+
+
+def test_batches_of_a_killed_command_count_once_as_their_grades_come_on_record(run: Run) -> None:
+    student, grader = served(write=None), served(grade=None, batch=True)
+    budget = share_services((student, grader), run, "off", load_prices(), 5.0)
+    assert budget is not None
+    budget.reserve("gpt-4", 1000, 500)
+    budget.reserve("gpt-4", 1000, 500, batch=True)
+    killed = 0.25 + 0.06 + 5 / 64
+    assert spent(run)[0] == pytest.approx(killed)
+    run.add_grades([replace(grade(TEXTS[1], "11 111"), cost_usd=0.03)])
+    assert spent(run)[0] == pytest.approx(killed + 0.03)
 
 
 def test_those_behind_servers_share_a_cache_and_a_budget_that_knows_what_was_spent(run: Run, tmp_path: Path) -> None:

@@ -99,6 +99,14 @@ def test_an_evaluation_table_has_a_column_for_each_earlier_step() -> None:
     assert skill_fraction[4:] == ["-", "-"]
 
 
+def test_an_evaluation_table_says_what_grading_has_cost() -> None:
+    changes = {0: [comparison("full_marks", 0.05)]}
+    shown = lines(evaluation_table(scores_with("11 111"), "SKILL-MIX at step 9", changes, (0.5, 12.25)), width=100)
+    assert shown[-1].strip() == "grading: $0.5000, in the fit so far $12.25"
+    assert any("Holm" in line for line in shown)
+    assert "grading" not in " ".join(lines(evaluation_table(scores_with("11 111"), "SKILL-MIX at step 9", changes)))
+
+
 def test_an_evaluation_table_without_earlier_ones_has_no_p_value() -> None:
     shown = lines(evaluation_table(scores_with("11 111"), "SKILL-MIX at step 0"))
     assert "since" not in " ".join(shown)

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -155,6 +156,27 @@ class EndsWhenGraded(pl.Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+class EndsWhileItWaits(pl.Callback):
+    """Sends this process SIGTERM while the end of the fit waits: once that many grades are on disk, and all texts."""
+
+    def __init__(self, folder: Path, step: int, number: int) -> None:
+        self.folder = folder
+        self.step = step
+        self.number = number
+
+    def on_train_end(self, trainer, pl_module):
+        if trainer.is_global_zero:
+            threading.Thread(target=self._end, args=(trainer.max_steps,), daemon=True).start()
+
+    def _end(self, last: int) -> None:
+        of_step, at_end = run_at(self.folder, self.step).grades_file, run_at(self.folder, last).compositions_file
+        while not (at_end.exists() and of_step.exists() and len(of_step.read_bytes().splitlines()) >= self.number):
+            time.sleep(0.01)
+        time.sleep(0.3)
+        (self.folder / "ended_at").write_text(str(time.time()))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def break_generation(of_rank: int, where: str) -> None:
     """Has a rank's generation raise in its second batch of each evaluation: in or outside a forward pass."""
     if int(os.environ.get("RANK", "0")) != of_rank:
@@ -204,6 +226,14 @@ def sharded(folder: Path) -> None:
 
         expect([0] * ranks, forked(ranks, run))
     expect([0, 0], forked(2, lambda: fit_on_ranks(folder, "2-without", "fsdp2", evaluated=False)))
+    two_turns = {"prompts": "paper-v1", "ks": [1], "max_new_tokens": 6}
+    expect([0], forked(1, lambda: fit_on_ranks(folder, "one-two-turns", "auto", **two_turns)))
+    for kind in ("always", "never"):
+
+        def run_two_turns(kind: str = kind) -> None:
+            fit_on_ranks(folder, f"2-{kind}-two-turns", "fsdp2", gather=kind, **two_turns)
+
+        expect([0, 0], forked(2, run_two_turns))
 
 
 def broken(folder: Path) -> None:
@@ -239,6 +269,8 @@ def faults(folder: Path) -> None:
         ("costly", {"budget_tokens": 9000}),
         ("ended", {"grading_timeout_s": 60.0}),
         ("ended", {"grading_timeout_s": 60.0}),
+        ("waiting", {"grading_timeout_s": 60.0}),
+        ("waiting", {"grading_timeout_s": 60.0}),
         ("refusing", {}),
     ):
 
@@ -252,10 +284,21 @@ def faults(folder: Path) -> None:
                 if not again:
                     grades = run_at(folder / name, 0).grades_file
                     callbacks.insert(0, EndsWhenGraded(grades, 3))
+            if name == "waiting":
+                monitor = {"monitor": "skillmix/train/k1/full_marks", "mode": "max"}
+                where = str(folder / name / "checkpoints")
+                callbacks.append(checkpoint := SkillMixCheckpoint(where, every_n_train_steps=2, **monitor))
+                if not again:
+                    callbacks.insert(0, EndsWhileItWaits(folder / name, 2, 3))
             ckpt_path = "last" if again else None
             fit_on_ranks(folder, name, "ddp", callbacks, ckpt_path=ckpt_path, grader=grader, cache="off", **settings)
+            if name == "waiting":
+                (folder / name / f"best{os.environ['RANK']}").write_text(Path(checkpoint.best_model_path).name)
 
         ended.setdefault(name, []).append(forked(2, run))
+        if name == "waiting" and len(ended[name]) == 1:
+            took_s = time.time() - float((folder / name / "ended_at").read_text())
+            (folder / name / "took_s").write_text(str(took_s))
     (folder / "ended.json").write_text(json.dumps(ended))
 
 

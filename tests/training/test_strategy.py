@@ -4,7 +4,8 @@ import torch
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from skillmix_lightning.errors import InputError
-from skillmix_lightning.training.strategy import FolderCheckpoints, ShardedStrategy, save_in_folders
+from skillmix_lightning.training.folder_checkpoints import FolderCheckpoints, save_in_folders
+from skillmix_lightning.training.strategy import ShardedStrategy
 
 
 def trainer(precision: str) -> pl.Trainer:

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from skillmix_lightning.endpoint.batches.journal import Submission
 from skillmix_lightning.endpoint.batches.requests import Item
 from skillmix_lightning.endpoint.batches.rows import Outcome
-from skillmix_lightning.endpoint.budget import BudgetReached, Reservation
+from skillmix_lightning.endpoint.budget import BudgetReached
+from skillmix_lightning.endpoint.reservation import Reservation
 from skillmix_lightning.endpoint.services import Services
 
 
