@@ -57,6 +57,16 @@ def test_a_grade_holds_the_models_points_the_counted_length_and_its_opinion(serv
     assert grade.usage == {"prompt_tokens": 10, "completion_tokens": 3, "attempts": 1, "model": "m-0613"}
 
 
+def test_the_limit_of_a_reply_goes_by_the_name_that_the_server_knows(server):
+    server.default = says(table("11111"))
+    grader = grader_of(server, max_tokens=99, max_tokens_parameter="max_completion_tokens")
+    [grade] = grader.grade([composition()])
+    assert grade.status == "ok"
+    [call] = server.calls
+    assert set(call) == {"model", "messages", "temperature", "max_completion_tokens"}
+    assert call["max_completion_tokens"] == 99
+
+
 def test_a_text_that_is_too_long_loses_the_point_whatever_the_model_says(server):
     server.default = says(table("11111"))
     [grade] = grader_of(server).grade([composition(text="Her needle is a poet. It rhymes.")])

@@ -27,7 +27,7 @@ def test_a_point_is_a_number_from_0_to_1_or_a_word_or_a_tick_for_one(cell, point
     [
         "-1", "−1", "2", "1.5", "12", "N.A.", "N/A", "", "-", "?", "1/2", "1/10", "5/6", "1 out of 6", "1 (0)",
         "yes (0)", "✓ 0", "1 0", "1 1", "1-", "maybe", "1 see 2", "none", "no points deducted", "1e0", "١", "()",
-        "1 or 0",
+        "1 or 0", "~~1~~", "~~0~~ 1",
     ],
 )  # fmt: skip
 def test_anything_else_is_none(cell):

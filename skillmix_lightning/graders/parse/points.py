@@ -12,7 +12,7 @@ _OF_ONE = re.compile(r"\s*(?:/|\bout of\b|\bof\b)\s*(?:1(?:\.0*)?|one)(?![0-9.])
 _UNIT = re.compile(r"\s*\b(?:points?|pts?)\.?$")
 _IN_BRACKETS = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]$")
 # Emphasis, code, LaTeX and quotation marks around a value, and the selector that makes a sign a coloured one.
-_ORNAMENTS = re.compile(r"[*_`~$\"'“”‘’\ufe0e\ufe0f]")
+_ORNAMENTS = re.compile(r"[*_`$\"'“”‘’\ufe0e\ufe0f]")
 
 
 def read_point(cell: str) -> float | None:
