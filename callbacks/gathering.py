@@ -4,7 +4,6 @@ Either every rank holds the whole weights for a while, and goes its own way; or 
 all ranks, since each gathers its blocks from all. Both end with the weights sharded and FSDP2 as it was.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -14,12 +13,12 @@ from torch import nn
 from torch.distributed.fsdp import FSDPModule
 from transformers import PreTrainedModel
 
+from skillmix_lightning.callbacks.forward_passes import forget_forward_passes
 from skillmix_lightning.callbacks.ranks import Ranks
+from skillmix_lightning.students.memory import SHARE_OF_FREE_MEMORY, cache_bytes_per_token, free_memory
 
 #: Whether whole weights are gathered on every rank while texts are written. `auto`: where free memory allows it.
 Gather = Literal["auto", "always", "never"]
-
-_SHARE_OF_FREE_MEMORY = 0.8  # the rest is for activations and what allocators cannot use
 
 
 def is_sharded(model: nn.Module) -> bool:
@@ -43,8 +42,8 @@ def should_gather(
     if gather != "auto":
         return gather == "always"
     weights = sum(parameter.numel() for parameter in model.parameters()) * dtype.itemsize
-    needed = weights + cached_tokens * _bytes_per_token(model, dtype)
-    return ranks.least(_free_memory(model.device, local_ranks) * _SHARE_OF_FREE_MEMORY - needed) > 0
+    needed = weights + cached_tokens * cache_bytes_per_token(model, dtype)
+    return ranks.least(free_memory(model.device, local_ranks) * SHARE_OF_FREE_MEMORY - needed) > 0
 
 
 @contextmanager
@@ -101,7 +100,7 @@ def in_step(model: PreTrainedModel, reshard_after_forward: bool, ranks: Ranks) -
         computing = False
         if within_pass:  # the work raised in the middle of a pass, and the others are still in it
             _gather_and_free(parts[gathered:])
-            parts[0].reset_iter_state()
+            forget_forward_passes(parts[0])
         while ranks.total(0):
             _forward_one_token(model)
 
@@ -126,9 +125,7 @@ def _put_back(model: nn.Module, reshard_after_forward: bool) -> Iterator[FSDPMod
     finally:
         model.set_reshard_after_forward(reshard_after_forward)
         model.set_reshard_after_forward(False, recurse=False)  # the root's weights are needed first in the next pass
-        # Passes without a backward pass stay in FSDP2's order of prefetches, and ranks that computed different numbers
-        # of them would prefetch different blocks in the next backward pass: a deadlock. This also frees the weights.
-        model.reset_iter_state()
+        forget_forward_passes(model)
 
 
 def _gather_and_free(parts: Sequence[FSDPModule]) -> None:
@@ -140,21 +137,3 @@ def _gather_and_free(parts: Sequence[FSDPModule]) -> None:
 def _forward_one_token(model: PreTrainedModel) -> None:
     with torch.no_grad():
         model(input_ids=torch.zeros(1, 1, dtype=torch.int64, device=model.device), use_cache=False)
-
-
-def _bytes_per_token(model: PreTrainedModel, dtype: torch.dtype) -> int:
-    """Of one token's keys and values in all blocks."""
-    config = model.config.get_text_config()
-    heads = config.num_attention_heads
-    head_size = getattr(config, "head_dim", None) or config.hidden_size // heads
-    kept = getattr(config, "num_key_value_heads", None) or heads
-    return int(2 * config.num_hidden_layers * kept * head_size * dtype.itemsize)
-
-
-def _free_memory(device: torch.device, local_ranks: int) -> float:
-    """Bytes that this rank can still use on its device."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    pages = os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in os.sysconf_names else 0
-    return pages * os.sysconf("SC_PAGE_SIZE") / local_ranks

@@ -15,8 +15,6 @@ from skillmix_lightning.students.base import Composition, Request
 from skillmix_lightning.students.transformers import TransformersStudent
 from skillmix_lightning.training import SkillMixModule
 
-_CHARACTERS_PER_TOKEN = 3  # at least, in English; only memory is judged by it
-
 
 @dataclass(frozen=True)
 class Written:
@@ -79,9 +77,10 @@ class Generation:
             stack.enter_context(trainer.precision_plugin.forward_context())
             # What has been compiled for training's shapes would be compiled again for every length of a text.
             stack.enter_context(torch.compiler.set_stance("force_eager") if module.compile_blocks else nullcontext())
-            accompany = stack.enter_context(self._weights(trainer, module, requests, ranks))
+            student = self._student(module)
+            accompany = stack.enter_context(self._weights(trainer, module, student, requests, ranks))
             try:
-                for composition in self._student(module).write(mine):
+                for composition in student.write(mine):
                     compositions.append(composition)
                     advance(1)
             except Exception as error:  # the other ranks wait for this one: it must go on to where they meet
@@ -97,15 +96,19 @@ class Generation:
         return Written(everything, {rank: parts[rank][1] for rank in failed}, time.perf_counter() - began)
 
     def _weights(
-        self, trainer: Trainer, module: SkillMixModule, requests: Sequence[Request], ranks: Ranks
+        self,
+        trainer: Trainer,
+        module: SkillMixModule,
+        student: TransformersStudent,
+        requests: Sequence[Request],
+        ranks: Ranks,
     ) -> AbstractContextManager[Callable[[], None]]:
         """The context in which the model can be called; yields what a rank calls when it is done."""
         model = module.model
         assert model is not None, "configure_model has loaded it"
         if not is_sharded(model):
             return nullcontext(_nobody_waits)
-        turns = max((request.turns for request in requests), key=lambda turns: sum(map(len, turns)))
-        longest = sum(map(len, turns)) // _CHARACTERS_PER_TOKEN + len(turns) * self.max_new_tokens
+        _, longest = student.longest(requests)
         cached = self.batch_size * longest
         if should_gather(model, self.gather, ranks, trainer.num_devices, module.compute_dtype, cached):
             return whole_weights(model, module.reshard_after_forward)

@@ -2,7 +2,7 @@
 
 from skillmix_lightning.models.chat import opening
 from skillmix_lightning.models.embedded import embedded_model, embedded_root
-from skillmix_lightning.models.load import load_causal_lm, load_tokenizer, resolve_model
+from skillmix_lightning.models.load import load_causal_lm, load_tokenizer, resolve_model, to_accelerator
 from skillmix_lightning.models.precision import Precision, fastest_precision
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "load_tokenizer",
     "opening",
     "resolve_model",
+    "to_accelerator",
 ]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import nn
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -88,6 +89,26 @@ def load_causal_lm(
             f"{name}: {len(missing)} of the model's weights are not in its files, the first is {missing[0]}; "
             "give a complete model folder"
         )
+    return model
+
+
+def to_accelerator(model: PreTrainedModel, name: str) -> PreTrainedModel:
+    """The model on the CUDA device if there is one, else where it is.
+
+    Args:
+        model: with its weights.
+        name: what an error calls it.
+
+    Raises:
+        InputError: the device lacks the memory.
+    """
+    if torch.cuda.is_available():
+        try:
+            nn.Module.cuda(model)
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                f"{name}: the weights do not fit on the CUDA device; free it, or hide it with CUDA_VISIBLE_DEVICES="
+            ) from error
     return model
 
 

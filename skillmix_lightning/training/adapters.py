@@ -6,7 +6,6 @@ the model in place, so it stays the class that transformers made, with its block
 
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -136,36 +135,6 @@ def plain_name(name: str) -> str | None:
 def merged_weight(weight: Tensor, a: Tensor, b: Tensor, settings: LoraSettings) -> Tensor:
     """W + alpha / rank · B A, computed in fp32, in W's type; (out, in)."""
     return (weight.float() + settings.scaling * (b.float() @ a.float())).to(weight.dtype)
-
-
-def merged_state(
-    weights: Iterable[tuple[str, Tensor]], adapters: Mapping[str, Tensor], settings: LoraSettings
-) -> Iterator[tuple[str, Tensor]]:
-    """The plain model's weights, adapters added, one at a time.
-
-    Args:
-        weights: by name, with or without `base_layer` in it; adapters among them are skipped.
-        adapters: by name; whatever reads its values when asked keeps memory at one tensor.
-        settings: those the adapters were trained with.
-
-    Raises:
-        InputError: an adapter belongs to none of the weights.
-    """
-    left = {name for name in adapters if plain_name(name) is None}
-    for name, weight in weights:
-        plain = plain_name(name)
-        if plain is None:
-            continue
-        a, b = adapters_of(plain)
-        if a in left and b in left:
-            left -= {a, b}
-            weight = merged_weight(weight, adapters[a], adapters[b], settings)
-        yield plain, weight
-    if left:
-        raise InputError(
-            f"{len(left)} adapters belong to no weight of the model, the first is {min(left)}; give the model that "
-            "they were trained on"
-        )
 
 
 def _adapters(model: nn.Module) -> dict[str, nn.Parameter]:

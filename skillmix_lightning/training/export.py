@@ -54,7 +54,7 @@ def export_checkpoint(
         raise InputError(f"{out.parent}: cannot be made ({error.strerror}); give another --out") from None
     config = json.loads(_model_file(checkpoint, "config.json").read_text(encoding="utf-8"))
     trainer = checkpoints.load_plain(checkpoint / checkpoints.TRAINER)
-    weights = exported_weights(checkpoint, mark, config, trainer.get("hyper_parameters", {}).get("lora"))
+    weights = exported_weights(checkpoint, mark, trainer.get("hyper_parameters", {}).get("lora"))
     unfinished = checkpoints.unfinished(out)
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -102,11 +102,18 @@ def _write_weights(weights: ExportedWeights, folder: Path, dtype: torch.dtype | 
             tensor = weights.load(name)
             held[name] = (tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor).contiguous()
         total += sum(tensor.nbytes for tensor in held.values())
-        save_file(held, folder / file, metadata={"format": "pt"})
+        _save(held, folder / file)
     if len(files) > 1:
         place = {name: file for file, tensors in zip(names, files, strict=True) for name in tensors}
         index: dict[str, Any] = {"metadata": {"total_size": total}, "weight_map": dict(sorted(place.items()))}
         (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+def _save(tensors: dict[str, Tensor], file: Path) -> None:
+    file.touch()
+    mode = file.stat().st_mode
+    save_file(tensors, file, metadata={"format": "pt"})
+    file.chmod(mode)  # save_file leaves a file that its owner alone can read
 
 
 def _planned(weights: ExportedWeights, dtype: torch.dtype | None, limit: int) -> list[list[str]]:

@@ -32,15 +32,12 @@ class ExportedWeights:
     load: Callable[[str], Tensor]
 
 
-def exported_weights(
-    checkpoint: Path, mark: Mark, config: dict[str, Any], lora: dict[str, Any] | None
-) -> ExportedWeights:
+def exported_weights(checkpoint: Path, mark: Mark, lora: dict[str, Any] | None) -> ExportedWeights:
     """The weights of the model in a checkpoint.
 
     Args:
         checkpoint: the folder.
         mark: its mark.
-        config: its model's.
         lora: the settings of its adapters, if it holds adapters.
 
     Raises:

@@ -29,6 +29,7 @@ SHORT_NAMES = {
     },
 }
 _METHODS = {"student": "write", "grader": "grade"}
+_MARK = "complete.json"  # as training.checkpoints has it, which needs torch
 
 #: Settings that say how the work is done but not what comes out: a resumed run may differ in them.
 MAY_CHANGE = frozenset(
@@ -37,6 +38,7 @@ MAY_CHANGE = frozenset(
         "batch",
         "batch_poll_seconds",
         "concurrency",
+        "max_tokens_parameter",
         "requests_per_minute",
         "timeout_s",
         "tokens_per_minute",
@@ -68,20 +70,50 @@ class Part(NamedTuple):
         Raises:
             InputError: its settings cannot work.
         """
+        if (checkpoint := self._checkpoint()) is not None:
+            from skillmix_lightning.verbs.checkpoint_student import load
+
+            model, tokenizer = load(checkpoint)
+            name = self.settings.get("name") or self.settings["model"]
+            return self.kind(**{**self.settings, "model": model, "tokenizer": tokenizer, "name": name})
         parser = ArgumentParser(exit_on_error=False)
         parser.add_argument("--part", type=self.kind)
         return parser.instantiate(parser.parse_object({"part": _as_config(self.kind, self.settings)})).part
 
     def manifest(self) -> dict[str, Any]:
-        """What a run is held to."""
-        return {
+        """What a run is held to.
+
+        Raises:
+            InputError: the model is a folder, and neither a model's nor a whole checkpoint.
+        """
+        held: dict[str, Any] = {
             "class": self.kind.__name__,
             "settings": {name: value for name, value in self.settings.items() if name not in MAY_CHANGE},
         }
+        if (checkpoint := self._checkpoint()) is not None:
+            from skillmix_lightning.verbs.checkpoint_student import identity
+
+            held["checkpoint"] = identity(checkpoint)
+        return held
 
     def may_change(self) -> dict[str, Any]:
         """What it is not held to."""
         return {name: value for name, value in self.settings.items() if name in MAY_CHANGE}
+
+    def _checkpoint(self) -> Path | None:
+        """The fit's checkpoint that local weights are to be loaded from; None if they lie elsewhere."""
+        model = self.settings.get("model")
+        if not isinstance(model, str) or "tokenizer" not in self.settings:
+            return None
+        folder = Path(model).expanduser()
+        if not folder.is_dir() or (folder / "config.json").exists():
+            return None
+        if not (folder / _MARK).exists():
+            raise InputError(
+                f"{model}: holds neither config.json nor {_MARK}, so it is neither a Hugging Face model folder nor a "
+                "fit's checkpoint; give one of them, such as the `last` among a fit's checkpoints"
+            )
+        return folder
 
 
 def add_part(parser: ArgumentParser, option: str, args: Sequence[str], default: str | None) -> None:

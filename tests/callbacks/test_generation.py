@@ -7,6 +7,7 @@ import pytest
 import torch
 from examples import dataset_rows, write_dataset
 from fits import events, replies, run_at
+from talking import with_something_to_say
 from tiny import save_tiny_model
 
 from skillmix_lightning.callbacks.gathering import should_gather
@@ -17,16 +18,6 @@ from skillmix_lightning.pipeline.plan import Plan
 
 SCRIPT = Path(__file__).parents[1] / "support" / "fits.py"
 STEPS = (0, 2, 4)
-
-
-def with_something_to_say(folder):
-    """Makes the model's blocks louder than its embeddings: left as they are, it repeats its last token, a line feed."""
-    model = load_causal_lm(str(folder))
-    torch.manual_seed(1)
-    for name, weight in model.named_parameters():
-        if weight.dim() == 2 and "layers" in name:
-            torch.nn.init.normal_(weight, std=0.5)
-    model.save_pretrained(folder)
 
 
 def play(scenario, folder):
@@ -56,6 +47,16 @@ def test_greedy_texts_are_those_of_one_rank(sharded, name):
     assert [len(written) for written in one.values()] == [8, 8, 8]
     assert len(set(one[0].values())) > 4
     assert replies(sharded / name, STEPS) == one
+
+
+@pytest.mark.parametrize("gather", ["always", "never"])
+def test_second_turns_that_go_on_from_the_first_are_those_of_one_rank(sharded, gather):
+    one = replies(sharded / "one-two-turns", STEPS)
+    assert [len(written) for written in one.values()] == [4, 4, 4]
+    assert len(set(one[0].values())) > 2
+    assert replies(sharded / f"2-{gather}-two-turns", STEPS) == one
+    for composition in run_at(sharded / f"2-{gather}-two-turns", 0).compositions():
+        assert [turn["role"] for turn in composition.turns] == ["user", "assistant"] * 2
 
 
 @pytest.mark.parametrize("name", ["2-auto", "2-never"])

@@ -79,6 +79,13 @@ def test_a_seed_counts_up_with_the_generations(server):
     assert server.calls[0]["seed"] == 41  # generation 1
 
 
+def test_the_limit_of_a_reply_goes_by_the_name_that_the_server_knows(server):
+    list(student_of(server, max_new_tokens=99).write([request(turns=("Write.",))]))
+    list(student_of(server, max_new_tokens=99, max_tokens_parameter="max_completion_tokens").write([request()]))
+    told = [{name: call[name] for name in call if "tokens" in name} for call in server.calls]
+    assert told == [{"max_tokens": 99}, {"max_completion_tokens": 99}, {"max_completion_tokens": 99}]
+
+
 def test_what_was_written_is_not_paid_for_again(server, tmp_path):
     prices = Prices({"gpt-x": Price(10.0, 20.0, 10.0, 10.0, 20.0)})
     services = Services(ResponseCache(tmp_path / "cache.sqlite"), Budget(None, None, prices))

@@ -1,31 +1,26 @@
 """Exported folders are compared with the weights that the fit's own ranks left, never with the exporter's reading."""
 
 import json
-import subprocess
-import sys
+import os
+import shutil
+import stat
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.training.export import bytes_of, export_checkpoint
 
-SCRIPT = Path(__file__).parents[1] / "support" / "resume.py"
 IDS = torch.arange(40)[None] % 37
 
 
 @pytest.fixture(scope="module")
-def fits(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("exported")
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "exported", str(folder)], capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder
+def fits(exported_fits):
+    return exported_fits
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +121,32 @@ def test_adapters_are_merged_into_the_base_weights(fits, tmp_path):
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "hf")
     assert (logits(loaded) - logits(base)).abs().max() < 1e-6
     assert load_file(tmp_path / "hf" / "model.safetensors").keys() == expected.keys()
+
+
+def test_base_weights_that_the_adapters_were_not_trained_on_are_refused(fits, tmp_path):
+    checkpoint, base = tmp_path / "checkpoint", tmp_path / "base"
+    shutil.copytree(fits / "lora" / "checkpoints" / "last", checkpoint)
+    shutil.copytree(fits / "model", base)
+    weights = load_file(base / "model.safetensors")
+    lost = max(weights)
+    save_file({name: tensor for name, tensor in weights.items() if name != lost}, base / "model.safetensors")
+    mark = checkpoint / "complete.json"
+    mark.write_text(json.dumps({**json.loads(mark.read_text()), "model_name": str(base)}))
+    with pytest.raises(InputError) as refused:
+        export_checkpoint(checkpoint, tmp_path / "hf")
+    said = f"{base}: is not what the adapters of {checkpoint} were trained on: has no {lost}"
+    assert str(refused.value) == said
+
+
+def test_weights_can_be_read_by_whoever_the_umask_lets(fits, tmp_path):
+    before = os.umask(0o027)
+    try:
+        export_checkpoint(fits / "full" / "checkpoints" / "last", tmp_path / "hf", "auto", "20KB")
+    finally:
+        os.umask(before)
+    files = list((tmp_path / "hf").glob("model*"))
+    assert len(files) > 2
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o640}
 
 
 def test_bfloat16_halves_the_size(fits, full, tmp_path):
