@@ -13,6 +13,7 @@ from skillmix_lightning.endpoint.prices import load_prices
 from skillmix_lightning.errors import InputError
 from skillmix_lightning.graders import EndpointGrader
 from skillmix_lightning.runs import Run
+from skillmix_lightning.runs.in_flight import InFlight
 
 TEXTS = 5
 USAGE = {"prompt_tokens": 980, "completion_tokens": 20}
@@ -98,6 +99,18 @@ def test_the_fits_budget_binds_where_it_is_met_first(judge, cap_for, tmp_path, w
     assert (len(first.grades), len(second.grades), len(judge.calls)) == (3, 1, 4)
     assert f"raise --evaluation.{name}_per_evaluation and" in first.trouble
     assert f"raise --evaluation.{name} and" in second.trouble
+
+
+def test_what_calls_under_way_at_a_kill_may_have_cost_counts_for_the_fit_and_the_evaluation(judge, cap_for, tmp_path):
+    first, second = runs(tmp_path, 10, 20)
+    for run in (first, second):
+        InFlight(2 * USD, 2 * TOKENS, {}).write(run)
+    caps = {"budget_usd": cap_for(7)[1], "budget_usd_per_evaluation": cap_for(4)[1]}
+    results = grade(judge, tmp_path, [10, 20], **caps)
+    assert [len(result.grades) for result in results] == [2, 1]
+    assert len(judge.calls) == 3
+    assert results[1].fit_usd == pytest.approx(7 * USD)
+    assert not (first.folder / "in_flight.json").exists()
 
 
 def test_what_was_spent_is_noted_in_the_run(judge, tmp_path):
