@@ -244,11 +244,12 @@ def test_calls_under_way_at_a_server_are_recorded_when_the_grader_fails_and_no_m
 
 
 def test_ctrl_c_ends_the_work_with_every_text_that_came_on_record(run: Run) -> None:
+    before = signal.getsignal(signal.SIGINT)
     student = ServedStudent(before_the_last=interrupt_once())
     with pytest.raises(KeyboardInterrupt):
         write_and_grade(run, REQUESTS, student, CheckerGrader(), 1)
     assert len(run.compositions()) == len(student.taken) == 8
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
     write_and_grade(run, REQUESTS, TemplateStudent(), CheckerGrader(), 1)
     assert len(run.compositions()) == len(run.grades()) == 96
 
