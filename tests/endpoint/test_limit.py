@@ -47,7 +47,7 @@ def test_a_rate_that_drops_tenfold_and_returns_is_followed_within_30_seconds(lat
     for phase, rate in enumerate(rates):
         start, end = 60 * phase + 30, 60 * (phase + 1)
         assert share_of(server.replies, start, end, rate) >= 0.75
-        assert share_of(server.refusals, start, end, rate) <= 0.1
+        assert share_of(server.refusals, start, end, rate) < 0.1
     starts = [at for at in server.starts if at > 150]
     assert max(sum(at <= other < at + 0.1 for other in starts) for at in starts) <= 8  # no herd: 5 are allowed
 
